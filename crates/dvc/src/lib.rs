@@ -1,0 +1,36 @@
+//! DVC's file formats: read strictly, written byte for byte.
+//!
+//! This crate owns the syntax and the schemas of `.dvc` files, `dvc.yaml`, `dvc.lock`, `.dir`
+//! manifests, `.dvc/config`, parameter files and run cache entries, the YAML writer that has
+//! DVC's style, and edits that keep what the user wrote. The formats are those of DVC 3.67 with
+//! ruamel.yaml 0.19.
+//!
+//! It must never touch a file, print, read the environment or know a repository: text comes in,
+//! values and text go out. It must never write a key that DVC does not know, because DVC's
+//! schemas are closed and one unknown key makes every DVC command fail.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod dvc_file;
+mod error;
+mod json;
+mod lock_file;
+mod manifest;
+mod object_id;
+mod output_entry;
+pub mod params;
+mod pipeline;
+mod schema;
+mod stage_lock;
+pub mod yaml;
+
+pub use config::Config;
+pub use dvc_file::DvcFile;
+pub use error::FormatError;
+pub use lock_file::LockFile;
+pub use manifest::{Manifest, ManifestEntry};
+pub use object_id::ObjectId;
+pub use output_entry::OutputEntry;
+pub use pipeline::{OutputKind, OutputSpec, ParamSpec, PipelineFile, StageSpec};
+pub use stage_lock::StageLock;

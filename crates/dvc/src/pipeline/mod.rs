@@ -1,0 +1,10 @@
+//! `dvc.yaml`: the pipeline as the user wrote it.
+
+mod file;
+mod output;
+mod stage;
+mod template;
+
+pub use file::PipelineFile;
+pub use output::{OutputKind, OutputSpec};
+pub use stage::{ParamSpec, StageSpec};

@@ -1,0 +1,19 @@
+//! YAML as DVC reads and writes it: YAML 1.2 by ruamel.yaml's rules.
+
+mod edit;
+mod emit;
+mod float;
+mod node;
+mod parse;
+mod resolve;
+mod scalar;
+mod value;
+
+pub use emit::{emit, emit_readable};
+pub use node::{Entry, Node, NodeKind, Span, Style};
+pub use parse::parse;
+pub use value::Value;
+
+pub(crate) use edit::{set_at, update_text, update_to_depth};
+pub(crate) use float::python_repr;
+pub(crate) use parse::check_length;

@@ -1,0 +1,226 @@
+//! A YAML value, compared as Python compares it.
+
+use indexmap::IndexMap;
+
+/// A YAML value.
+///
+/// Integers and floats compare by number, as in Python: `Int(1) == Float(1.0)`. Mappings compare
+/// without regard to order.
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// `null`, `~` or nothing.
+    Null,
+    Bool(bool),
+    Int(i64),
+    /// An integer that does not fit 64 bits: its decimal digits, with `-` where negative.
+    BigInt(String),
+    Float(f64),
+    /// A date or a date and time, as it was written. DVC reads these as dates, not as text.
+    Timestamp(String),
+    String(String),
+    Sequence(Vec<Self>),
+    Mapping(IndexMap<String, Self>),
+}
+
+impl Value {
+    /// The text, if this is a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The boolean, if this is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        match self {
+            Self::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The number, if this is one, as the nearest 64-bit float.
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Int(value) => Some(*value as f64),
+            Self::BigInt(digits) => digits.parse().ok(),
+            Self::Float(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    /// The entries, if this is a mapping.
+    pub fn as_mapping(&self) -> Option<&IndexMap<String, Self>> {
+        match self {
+            Self::Mapping(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The items, if this is a sequence.
+    pub fn as_sequence(&self) -> Option<&[Self]> {
+        match self {
+            Self::Sequence(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Whether both are written alike up to the layout of numbers: as `==`, but a float that is no
+    /// number is the same as another one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Float(left), Self::Float(right)) if left.is_nan() => right.is_nan(),
+            (Self::Sequence(left), Self::Sequence(right)) => {
+                left.len() == right.len() && left.iter().zip(right).all(|(l, r)| l.is_same(r))
+            }
+            (Self::Mapping(left), Self::Mapping(right)) => {
+                left.len() == right.len()
+                    && left
+                        .iter()
+                        .all(|(key, l)| right.get(key).is_some_and(|r| l.is_same(r)))
+            }
+            _ => self == other,
+        }
+    }
+
+    /// What the value is, for a message.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "a boolean",
+            Self::Int(_) | Self::BigInt(_) => "an integer",
+            Self::Float(_) => "a number",
+            Self::Timestamp(_) => "a date",
+            Self::String(_) => "text",
+            Self::Sequence(_) => "a list",
+            Self::Mapping(_) => "a mapping",
+        }
+    }
+}
+
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Bool(left), Self::Bool(right)) => left == right,
+            (Self::Int(left), Self::Int(right)) => left == right,
+            (Self::BigInt(left), Self::BigInt(right)) => left == right,
+            (Self::Float(left), Self::Float(right)) => left == right,
+            (Self::Int(int), Self::Float(float)) | (Self::Float(float), Self::Int(int)) => {
+                int_equals_float(*int, *float)
+            }
+            (Self::BigInt(digits), Self::Float(float))
+            | (Self::Float(float), Self::BigInt(digits)) => {
+                // Rust writes a whole float with all its digits, so this compares exactly.
+                float.is_finite() && float.fract() == 0.0 && format!("{float:.0}") == *digits
+            }
+            (Self::Timestamp(left), Self::Timestamp(right)) => left == right,
+            (Self::String(left), Self::String(right)) => left == right,
+            (Self::Sequence(left), Self::Sequence(right)) => left == right,
+            (Self::Mapping(left), Self::Mapping(right)) => left == right,
+            _ => false,
+        }
+    }
+}
+
+/// Whether both are the same number, without rounding the integer first.
+fn int_equals_float(int: i64, float: f64) -> bool {
+    const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
+    float.fract() == 0.0 && (-TWO_TO_63..TWO_TO_63).contains(&float) && float as i64 == int
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<String> for Value {
+    fn from(text: String) -> Self {
+        Self::String(text)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
+
+impl From<i64> for Value {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::BigInt(value.to_string()), Self::Int)
+    }
+}
+
+impl From<f64> for Value {
+    fn from(value: f64) -> Self {
+        Self::Float(value)
+    }
+}
+
+impl From<Vec<Self>> for Value {
+    fn from(items: Vec<Self>) -> Self {
+        Self::Sequence(items)
+    }
+}
+
+impl From<IndexMap<String, Self>> for Value {
+    fn from(entries: IndexMap<String, Self>) -> Self {
+        Self::Mapping(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_compare_as_in_python() {
+        assert_eq!(Value::Int(1), Value::Float(1.0));
+        assert_ne!(Value::Int(1), Value::Float(1.5));
+        assert_ne!(
+            Value::Int(i64::MAX),
+            Value::Float(9_223_372_036_854_775_808.0)
+        );
+        assert_ne!(
+            Value::Int((1 << 53) + 1),
+            Value::Float(9_007_199_254_740_992.0)
+        );
+        assert_eq!(
+            Value::BigInt("100000000000000000000".into()),
+            Value::Float(1e20)
+        );
+        assert_ne!(
+            Value::BigInt("100000000000000000001".into()),
+            Value::Float(1e20)
+        );
+        assert_ne!(Value::Float(f64::NAN), Value::Float(f64::NAN));
+        assert_ne!(Value::String("1".into()), Value::Int(1));
+    }
+
+    #[test]
+    fn mappings_compare_without_order() {
+        let left = Value::Mapping(
+            [
+                ("a".to_owned(), Value::Int(1)),
+                ("b".to_owned(), Value::Null),
+            ]
+            .into(),
+        );
+        let right = Value::Mapping(
+            [
+                ("b".to_owned(), Value::Null),
+                ("a".to_owned(), Value::Int(1)),
+            ]
+            .into(),
+        );
+        assert_eq!(left, right);
+    }
+}

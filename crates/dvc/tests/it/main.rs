@@ -1,0 +1,12 @@
+//! The formats against recorded output of DVC 3.67.1, against DVC itself, and against themselves.
+
+#[cfg(test)]
+mod golden_yaml;
+#[cfg(test)]
+mod hostile_input;
+#[cfg(test)]
+mod peer_dvc;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod values;

@@ -1,0 +1,286 @@
+//! The writer and the hashes against DVC itself.
+//!
+//! `KETCH_PEERS` names the folder with `dvc/bin/python`. Without it these tests skip, and say so.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use indexmap::IndexMap;
+use ketch_dvc::yaml::{self, Value};
+use ketch_dvc::{LockFile, ObjectId, OutputEntry, StageLock};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::values::{text, value};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test reads its set-up from the environment"
+)]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+fn python() -> Option<PathBuf> {
+    let python = variable("KETCH_PEERS").map(|peers| PathBuf::from(peers).join("dvc/bin/python"));
+    let python = python.filter(|python| python.exists());
+    if python.is_none() {
+        assert!(
+            variable("CI").is_none_or(|ci| ci != "true"),
+            "CI has no DVC: run scripts/test-setup"
+        );
+        eprintln!("skipped: no DVC to compare with; run scripts/test-setup");
+    }
+    python
+}
+
+/// Runs a Python script on JSON and reads its JSON.
+fn ask(python: &PathBuf, script: &str, input: &serde_json::Value) -> serde_json::Value {
+    let mut child = Command::new(python)
+        .args(["-c", script])
+        .env("DVC_NO_ANALYTICS", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.to_string().as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// The same 200 values on every run.
+fn samples<S: Strategy>(strategy: &S) -> Vec<S::Value> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    (0..200)
+        .map(|_| strategy.new_tree(&mut runner).unwrap().current())
+        .collect()
+}
+
+fn to_json(value: &Value) -> serde_json::Value {
+    use serde_json::{Value as Json, json};
+    match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => json!(value),
+        Value::Int(number) => json!(number),
+        // As text, because JSON has no infinity.
+        Value::Float(number) => json!({"__float__": number.to_string()}),
+        Value::String(text) => json!(text),
+        Value::Sequence(items) => items.iter().map(to_json).collect(),
+        Value::Mapping(entries) => Json::Object(
+            entries
+                .iter()
+                .map(|(key, value)| (key.clone(), to_json(value)))
+                .collect(),
+        ),
+        Value::BigInt(_) | Value::Timestamp(_) => unreachable!("not generated"),
+    }
+}
+
+const READ_INPUT: &str = r#"
+import json, sys
+def value(v):
+    if isinstance(v, list):
+        return [value(x) for x in v]
+    if isinstance(v, dict):
+        if list(v) == ["__float__"]:
+            return float(v["__float__"])
+        return {k: value(x) for k, x in v.items()}
+    return v
+documents = [value(d) for d in json.load(sys.stdin)]
+"#;
+
+fn stage() -> impl Strategy<Value = StageLock> {
+    let entry = (text(), any::<[u8; 16]>(), any::<bool>(), any::<u32>()).prop_map(
+        |(path, digest, directory, size)| {
+            let id = ObjectId::file_from_digest(digest);
+            OutputEntry {
+                md5: Some(if directory { id.as_directory() } else { id }),
+                size: Some(u64::from(size)),
+                nfiles: directory.then_some(3),
+                hash: Some("md5".to_owned()),
+                ..OutputEntry::new(format!("p/{path}"))
+            }
+        },
+    );
+    let entries = prop::collection::vec(entry, 1..4).boxed();
+    let command = prop_oneof![
+        text().prop_map(|text| Value::String(format!("run {text}"))),
+        prop::collection::vec(text().prop_map(Value::String), 1..3).prop_map(Value::Sequence),
+    ];
+    let values = prop::collection::vec((text(), value()), 1..4);
+    let params = prop::collection::vec(
+        (
+            prop::sample::select(vec!["params.yaml", "a.toml", "z/p.json"]),
+            values.prop_map(|values| values.into_iter().collect::<IndexMap<_, _>>()),
+        ),
+        0..3,
+    );
+    (command, entries.clone(), params, entries).prop_map(|(command, deps, params, outs)| {
+        StageLock {
+            command,
+            deps,
+            params: params
+                .into_iter()
+                .map(|(file, values)| (file.to_owned(), values))
+                .collect(),
+            outs,
+        }
+    })
+}
+
+fn lock_file(stage: StageLock) -> LockFile {
+    let mut file = LockFile::empty();
+    file.set_stage("train", stage);
+    file
+}
+
+#[test]
+fn writes_lock_files_with_dvcs_bytes() {
+    let Some(python) = python() else { return };
+    let documents: Vec<Value> = samples(&stage())
+        .into_iter()
+        .map(|stage| {
+            yaml::parse(&lock_file(stage).to_text(), "dvc.lock")
+                .unwrap()
+                .to_value()
+        })
+        .collect();
+    let script = format!(
+        "{READ_INPUT}
+from dvc.utils.serialize import parse_yaml
+from dvc.utils.serialize._yaml import dumps_yaml
+answers = []
+for document in documents:
+    text = dumps_yaml(document)
+    try:
+        reads_back = parse_yaml(text, 'x') == document
+    except Exception:
+        reads_back = False
+    answers.append([text, reads_back])
+json.dump(answers, sys.stdout)
+"
+    );
+    let input = documents.iter().map(to_json).collect();
+    let answers = ask(&python, &script, &input);
+    let mut readable = 0;
+    for (document, answer) in documents.iter().zip(answers.as_array().unwrap()) {
+        assert_eq!(yaml::emit(document), answer[0].as_str().unwrap());
+        readable += usize::from(answer[1] == true);
+    }
+    assert!(
+        readable > 100,
+        "DVC read only {readable} of its own files back"
+    );
+}
+
+#[test]
+fn dvc_reads_what_we_write() {
+    let Some(python) = python() else { return };
+    let files: Vec<LockFile> = samples(&stage()).into_iter().map(lock_file).collect();
+    let pairs = files.iter().map(|file| {
+        let text = file.to_text();
+        let value = yaml::parse(&text, "dvc.lock").unwrap().to_value();
+        serde_json::json!([text, to_json(&value)])
+    });
+    let script = format!(
+        "{READ_INPUT}
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from dvc.utils.serialize import parse_yaml
+answers = []
+for text, value in documents:
+    try:
+        answers.append(None if COMPILED_LOCKFILE_SCHEMA(parse_yaml(text, 'x')) == value else repr(parse_yaml(text, 'x')))
+    except Exception as error:
+        answers.append(repr(error))
+json.dump(answers, sys.stdout)
+"
+    );
+    let answers = ask(&python, &script, &pairs.collect());
+    for (file, answer) in files.iter().zip(answers.as_array().unwrap()) {
+        assert!(answer.is_null(), "{answer}\n{}", file.to_text());
+    }
+}
+
+#[test]
+fn names_run_cache_entries_as_dvc_does() {
+    let Some(python) = python() else { return };
+    let stages = samples(&stage());
+    let script = format!(
+        "{READ_INPUT}
+from dvc.stage.cache import _get_cache_hash
+json.dump([[_get_cache_hash(dict(d), key=True), _get_cache_hash(d)] for d in documents], sys.stdout)
+"
+    );
+    let input = stages
+        .iter()
+        .map(|stage| to_json(&yaml::parse(&stage.to_text(), "run").unwrap().to_value()));
+    let answers = ask(&python, &script, &input.collect());
+    let mut compared = 0;
+    for (stage, answer) in stages.iter().zip(answers.as_array().unwrap()) {
+        // Paths may look like URLs, which have no key here or in DVC.
+        let Some(key) = stage.run_cache_key() else {
+            continue;
+        };
+        assert_eq!(key, answer[0].as_str().unwrap());
+        assert_eq!(
+            stage.run_cache_value().unwrap(),
+            answer[1].as_str().unwrap()
+        );
+        compared += 1;
+    }
+    assert!(compared > 100, "only {compared} stages had a key");
+}
+
+#[test]
+fn writes_configs_with_dvcs_bytes() {
+    let Some(python) = python() else { return };
+    let key_values = prop::collection::vec(("[a-z_]{1,6}", text()), 1..4);
+    let mut inputs = Vec::new();
+    let mut texts = Vec::new();
+    for entries in samples(&key_values) {
+        let mut config = ketch_dvc::Config::default();
+        for (key, value) in entries {
+            _ = config.set("remote \"my st\"", &key, &value);
+        }
+        inputs.push(serde_json::json!(config.sections()));
+        texts.push(config.to_text());
+    }
+    let script = "
+import io, json, sys
+from configobj import ConfigObj
+answers = []
+for sections in json.load(sys.stdin):
+    out = io.BytesIO()
+    try:
+        ConfigObj({name: keys for name, keys in sections.items() if keys}, encoding='utf-8').write(out)
+        text = out.getvalue().decode()
+        read = ConfigObj(text.splitlines(), interpolation=False).dict()
+        answers.append([text, read == sections])
+    except Exception:
+        answers.append(['', False])
+json.dump(answers, sys.stdout)
+";
+    let answers = ask(&python, script, &serde_json::Value::Array(inputs));
+    let mut compared = 0;
+    for (text, answer) in texts.iter().zip(answers.as_array().unwrap()) {
+        // Some values ConfigObj writes so that it cannot read them; we quote those otherwise.
+        if answer[1] == true && !text.is_empty() {
+            assert_eq!(text, answer[0].as_str().unwrap());
+            compared += 1;
+        }
+    }
+    assert!(
+        compared > 100,
+        "ConfigObj read only {compared} of its own files back"
+    );
+}
