@@ -1,0 +1,110 @@
+//! Parameters set and results committed, as automation does.
+
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::params;
+use ketch_dvc::yaml::Value;
+use ketch_store::{find_in_project, write_atomically};
+
+use crate::stage::Index;
+use crate::{CommitId, Identity, Project, ProjectError, paths};
+
+/// What to commit.
+#[derive(Debug, Clone)]
+pub struct CommitOptions {
+    pub message: String,
+    pub paths: CommitPaths,
+    /// Who commits; Git's configuration decides if not given.
+    pub identity: Option<Identity>,
+}
+
+/// Which files go into a commit.
+#[derive(Debug, Clone, Default)]
+pub enum CommitPaths {
+    /// What describes the project: `dvc.yaml`, `dvc.lock`, `.dvc` files, parameters, outputs that
+    /// are not cached, ignore files, `ketch.toml`, and every other file Git tracks.
+    #[default]
+    All,
+    /// These, relative to the root.
+    These(Vec<Utf8PathBuf>),
+}
+
+/// Commits, whatever else is staged staying as it is, and returns the new commit; where nothing
+/// changed, the one that is checked out.
+pub fn commit(project: &Project, options: &CommitOptions) -> Result<CommitId, ProjectError> {
+    let paths = match &options.paths {
+        CommitPaths::These(paths) => paths
+            .iter()
+            .map(|path| paths::relative(project.root(), path))
+            .collect::<Result<Vec<_>, _>>()?,
+        CommitPaths::All => described(project)?,
+    };
+    project
+        .git()
+        .commit(&options.message, &paths, options.identity.as_ref())
+}
+
+/// Sets dotted parameters in a file, keeping the rest of its text.
+pub fn set_params(
+    project: &Project,
+    file: &Utf8Path,
+    values: &[(String, Value)],
+) -> Result<(), ProjectError> {
+    let _lock = project.lock()?;
+    let path = project.root().join(paths::relative(project.root(), file)?);
+    let before = fs_err::read_to_string(&path)?;
+    let mut text = before.clone();
+    for (key, value) in values {
+        text = params::set_in_text(file.as_str(), &text, key, value)?;
+    }
+    if text != before {
+        write_atomically(&path, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+    let index = Index::load(project)?;
+    let mut wanted: BTreeSet<Utf8PathBuf> = BTreeSet::new();
+    for stage in &index.stages {
+        wanted.extend(
+            stage
+                .spec
+                .params
+                .iter()
+                .map(|params| stage.resolve(&params.file)),
+        );
+        wanted.extend(
+            stage
+                .outputs()
+                .filter(|(out, _)| !out.cache)
+                .map(|(_, path)| path),
+        );
+    }
+    wanted.extend(find_in_project(project.root(), &|path| {
+        matches!(
+            path.file_name(),
+            Some("dvc.yaml" | "dvc.lock" | ".gitignore" | ".dvcignore" | "ketch.toml")
+        ) || path.extension() == Some("dvc")
+    })?);
+    wanted.extend([".dvc/config", ".dvc/.gitignore"].map(|name| project.root().join(name)));
+    let git = project.git();
+    let mut paths = Vec::new();
+    for path in wanted {
+        let inside = path.starts_with(project.root());
+        if inside && path.symlink_metadata().is_ok() && !git.is_ignored(&path)? {
+            paths.push(project.shown(&path));
+        }
+    }
+    // What changed or vanished otherwise, as `git commit --all` would take it.
+    let top = crate::project::canonical(&git.top_level()?)?;
+    for changed in git.changed_files()? {
+        if let Ok(below) = top.join(changed).strip_prefix(project.root()) {
+            paths.push(below.to_owned());
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}

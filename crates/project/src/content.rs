@@ -1,0 +1,174 @@
+//! What is at a path, as DVC records it.
+
+use std::collections::HashMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Mutex;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::{ObjectId, OutputEntry};
+use ketch_store::{Reporter, hash_directory, hash_file, make_executable};
+
+use crate::{Project, ProjectError};
+
+/// The content of a file or directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) id: ObjectId,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// Of a directory.
+    pub(crate) files: Option<u64>,
+    pub(crate) executable: bool,
+}
+
+impl Content {
+    /// The record of this content under a path as `dvc.yaml` or a `.dvc` file names it.
+    pub(crate) fn entry(&self, path: &str) -> OutputEntry {
+        let mut entry = OutputEntry::new(path);
+        self.record(&mut entry);
+        entry
+    }
+
+    /// Puts this content into an entry, leaving what people wrote there.
+    pub(crate) fn record(&self, entry: &mut OutputEntry) {
+        entry.md5 = Some(self.id.clone());
+        entry.size = Some(self.size);
+        entry.nfiles = self.files;
+        entry.is_executable = self.executable;
+        entry.hash = Some("md5".to_owned());
+    }
+}
+
+/// Hashes paths, each unchanged file once.
+#[derive(Debug, Default)]
+pub(crate) struct Hasher {
+    files: Mutex<HashMap<Utf8PathBuf, (Stamp, Content)>>,
+}
+
+/// Device, inode, size, modification and change time.
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+impl Hasher {
+    /// What is at `path`; nothing if nothing is there.
+    pub(crate) fn content(
+        &self,
+        project: &Project,
+        path: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Content>, ProjectError> {
+        let metadata = match fs_err::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if is_absence(&error) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if metadata.is_dir() {
+            let (manifest, size) = hash_directory(project.root(), path, reporter)?;
+            let files = Some(manifest.entries().len() as u64);
+            return Ok(Some(Content {
+                id: manifest.id(),
+                size,
+                files,
+                executable: false,
+            }));
+        }
+        let stamp = (
+            metadata.dev(),
+            metadata.ino(),
+            metadata.len(),
+            (metadata.mtime(), metadata.mtime_nsec()),
+            (metadata.ctime(), metadata.ctime_nsec()),
+        );
+        if let Ok(files) = self.files.lock()
+            && let Some((known, content)) = files.get(path)
+            && *known == stamp
+        {
+            return Ok(Some(content.clone()));
+        }
+        let (id, size) = hash_file(path)?;
+        reporter.file(path, size);
+        let executable = metadata.permissions().mode() & 0o111 != 0;
+        let content = Content {
+            id,
+            size,
+            files: None,
+            executable,
+        };
+        if let Ok(mut files) = self.files.lock() {
+            files.insert(path.to_owned(), (stamp, content.clone()));
+        }
+        Ok(Some(content))
+    }
+}
+
+/// Puts what is at `path` into the cache.
+pub(crate) fn save(
+    project: &Project,
+    path: &Utf8Path,
+    reporter: &dyn Reporter,
+) -> Result<Content, ProjectError> {
+    if fs_err::metadata(path)?.is_dir() {
+        let added = project
+            .cache()
+            .add_directory(project.root(), path, reporter)?;
+        let files = Some(added.files);
+        return Ok(Content {
+            id: added.id,
+            size: added.size,
+            files,
+            executable: false,
+        });
+    }
+    let added = project.cache().add_file(path, reporter)?;
+    Ok(Content {
+        id: added.id,
+        size: added.size,
+        files: None,
+        executable: added.executable,
+    })
+}
+
+/// Makes `path` what `entry` records, out of the cache. Overwrites.
+pub(crate) fn restore(
+    project: &Project,
+    path: &Utf8Path,
+    entry: &OutputEntry,
+    reporter: &dyn Reporter,
+) -> Result<(), ProjectError> {
+    let Some(id) = &entry.md5 else {
+        return Err(ProjectError::NotRecorded {
+            path: project.shown(path),
+        });
+    };
+    let is_directory = path
+        .symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_dir());
+    if path.symlink_metadata().is_ok() && is_directory != id.is_directory() {
+        crate::paths::remove(path)?;
+    }
+    if id.is_directory() {
+        project
+            .cache()
+            .checkout_directory(id, project.root(), path, reporter)?;
+    } else {
+        project.cache().checkout_file(id, path, reporter)?;
+        if entry.is_executable {
+            make_executable(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the cache has everything that `entry` records.
+pub(crate) fn is_cached(project: &Project, entry: &OutputEntry) -> bool {
+    entry
+        .md5
+        .as_ref()
+        .is_some_and(|id| project.cache().contains_all(id))
+}
+
+fn is_absence(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+    )
+}

@@ -1,0 +1,196 @@
+use std::io;
+
+use camino::Utf8PathBuf;
+use ketch_dvc::FormatError;
+use ketch_store::StoreError;
+
+/// What can go wrong with a project.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectError {
+    /// The operating system said no. The message names the path.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+
+    /// The object cache, hashing or the repository lock.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+
+    /// A file of DVC's is not as it should be; the message names file, line and column.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+
+    /// `ketch.toml` is not as it should be.
+    #[error("{path}:{line}:{column}: {message}")]
+    Config {
+        path: Utf8PathBuf,
+        /// From 1.
+        line: usize,
+        /// In characters, from 1.
+        column: usize,
+        message: String,
+        hint: Option<String>,
+    },
+
+    #[error("`{start}` is not in a project: no `.dvc` directory here or above")]
+    NotAProject { start: Utf8PathBuf },
+
+    #[error("`{path}` is not in a Git repository")]
+    NotAGitRepository { path: Utf8PathBuf },
+
+    #[error("`{path}` is inside a Git repository, but not its top, which is `{top}`")]
+    NotGitTop { path: Utf8PathBuf, top: Utf8PathBuf },
+
+    #[error("`{path}` exists already")]
+    AlreadyInitialised { path: Utf8PathBuf },
+
+    #[error("Git ignores `{path}`")]
+    IgnoredByGit { path: Utf8PathBuf },
+
+    #[error("`{path}` is not valid UTF-8")]
+    NotUtf8 { path: String },
+
+    #[error("the `git` program cannot be run")]
+    GitUnavailable { source: io::Error },
+
+    #[error("`{command}` failed: {message}")]
+    Git { command: String, message: String },
+
+    #[error("unknown revision `{revision}`")]
+    UnknownRevision { revision: String },
+
+    #[error("`{path}` is outside the project `{root}`")]
+    OutsideProject {
+        path: Utf8PathBuf,
+        root: Utf8PathBuf,
+    },
+
+    #[error("{stage} uses `{path}`, which is not a local file")]
+    NotLocal { stage: String, path: String },
+
+    #[error("Git tracks `{path}`, so it cannot be a data output")]
+    TrackedByGit { path: Utf8PathBuf },
+
+    #[error("`{path}` is an output of {owner}")]
+    OwnedByStage { path: Utf8PathBuf, owner: String },
+
+    #[error("`{path}` and `{other}` overlap: outputs of {owner} and {other_owner}")]
+    OverlappingOutputs {
+        path: Utf8PathBuf,
+        owner: String,
+        other: Utf8PathBuf,
+        other_owner: String,
+    },
+
+    #[error("stages depend on each other in a circle: {}", stages.join(" → "))]
+    Cycle { stages: Vec<String> },
+
+    #[error("there is no stage, output or `.dvc` file `{name}`")]
+    UnknownTarget {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error("{stage} depends on `{path}`, which does not exist")]
+    MissingDependency { stage: String, path: Utf8PathBuf },
+
+    #[error("{stage} did not make its output `{path}`")]
+    MissingOutput { stage: String, path: Utf8PathBuf },
+
+    #[error("{stage} wants parameter `{key}`, which `{file}` does not have")]
+    MissingParameter {
+        stage: String,
+        file: Utf8PathBuf,
+        key: String,
+    },
+
+    /// A command of a stage did not end well.
+    #[error("stage `{}` failed: `{}` {}", .0.stage, .0.command, .0.status)]
+    StageFailed(Box<StageFailure>),
+
+    #[error("the command of {stage} cannot be started")]
+    StageNotStarted { stage: String, source: io::Error },
+
+    #[error("`{path}` has changes that are saved nowhere")]
+    Unsaved { path: Utf8PathBuf },
+
+    #[error("`{path}` is not recorded in a `.dvc` file or in `dvc.lock`")]
+    NotRecorded { path: Utf8PathBuf },
+
+    #[error("`{name}` is no name for a work tree")]
+    WorktreeName { name: String },
+}
+
+/// How a stage's command failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StageFailure {
+    /// The stage's address.
+    pub stage: String,
+    pub command: String,
+    /// How it ended: `exited with 3`, `was ended by signal 9`.
+    pub status: String,
+    /// The exit code, if it was not ended by a signal.
+    pub code: Option<i32>,
+    /// The last 20 lines it wrote.
+    pub tail: Vec<String>,
+    /// Everything it wrote.
+    pub log: Utf8PathBuf,
+}
+
+impl ProjectError {
+    /// What to do next, when there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Store(error) => return error.hint(),
+            Self::Format(error) => return error.hint().map(str::to_owned),
+            Self::Config { hint, .. } => return hint.clone(),
+            Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
+            Self::NotAGitRepository { .. } => "make one with `git init`".to_owned(),
+            Self::NotGitTop { top, .. } => format!("run it in `{top}`"),
+            Self::AlreadyInitialised { .. } => {
+                "it is a project already; force it to write the first files anew".to_owned()
+            }
+            Self::IgnoredByGit { .. } => "take it out of `.gitignore`".to_owned(),
+            Self::NotUtf8 { .. } => "rename it".to_owned(),
+            Self::GitUnavailable { .. } => "install Git".to_owned(),
+            Self::Git { message, .. } if message.contains("tell me who you are") => {
+                "set `git config user.name` and `git config user.email`".to_owned()
+            }
+            Self::UnknownRevision { .. } => "see `git log --all --oneline`".to_owned(),
+            Self::OutsideProject { .. } => "move it into the project".to_owned(),
+            Self::NotLocal { .. } => {
+                "URLs and `ds://` data sets are not supported here yet; copy the data in with a stage"
+                    .to_owned()
+            }
+            Self::TrackedByGit { path } => {
+                format!("`git rm -r --cached '{path}'`, then try again")
+            }
+            Self::OwnedByStage { .. } => "the pipeline tracks it; run `ketch repro`".to_owned(),
+            Self::OverlappingOutputs { .. } => {
+                "let one of them write somewhere else".to_owned()
+            }
+            Self::Cycle { .. } => "take one of these dependencies away".to_owned(),
+            Self::UnknownTarget { suggestion: Some(name), .. } => format!("did you mean `{name}`?"),
+            Self::MissingDependency { path, .. } => {
+                format!("make it, or get it with `ketch checkout` if it is tracked: `{path}`")
+            }
+            Self::MissingOutput { .. } => {
+                "correct the command, or the path under `outs` in `dvc.yaml`".to_owned()
+            }
+            Self::MissingParameter { file, .. } => format!("add it to `{file}`"),
+            Self::StageFailed(failure) => format!("all it wrote is in `{}`", failure.log),
+            Self::Unsaved { path } => {
+                format!("keep it with `ketch add '{path}'` or by moving it away, or force the checkout")
+            }
+            Self::NotRecorded { .. } => "run `ketch repro` first".to_owned(),
+            Self::WorktreeName { .. } => {
+                "use lower-case letters, digits, `-` and `_`, beginning with a letter or digit"
+                    .to_owned()
+            }
+            Self::Io(_)
+            | Self::Git { .. }
+            | Self::UnknownTarget { suggestion: None, .. }
+            | Self::StageNotStarted { .. } => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,162 @@
+//! A project: a Git work tree with a `.dvc` directory.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::Config;
+use ketch_store::{Cache, RepoLock, write_atomically};
+
+use crate::paths::{join, read_if_there};
+use crate::{Git, ProjectConfig, ProjectError};
+
+/// An open project.
+#[derive(Debug)]
+pub struct Project {
+    root: Utf8PathBuf,
+    cache: Cache,
+    git: Git,
+    config: ProjectConfig,
+    autostage: bool,
+    /// Another project's, where this one is a work tree without its own.
+    main_root: Utf8PathBuf,
+}
+
+impl Project {
+    /// The project that `start` is in: the nearest directory upwards with a `.dvc` in it.
+    pub fn discover(start: &Utf8Path) -> Result<Self, ProjectError> {
+        let begin = canonical(start)?;
+        let root = begin.ancestors().find(|path| path.join(".dvc").is_dir());
+        match root {
+            Some(root) => Self::open(root),
+            None => Err(ProjectError::NotAProject {
+                start: start.to_owned(),
+            }),
+        }
+    }
+
+    /// The project whose root this is.
+    pub fn open(root: &Utf8Path) -> Result<Self, ProjectError> {
+        let root = canonical(root)?;
+        if !root.join(".dvc").is_dir() {
+            return Err(ProjectError::NotAProject { start: root });
+        }
+        let git = Git::open(&root)?;
+        let main_root = main_root(&git, &root)?;
+        let settings = DvcSettings::load(&root)?;
+        Ok(Self {
+            cache: Cache::open(settings.cache_directory),
+            config: ProjectConfig::load(&root)?,
+            autostage: settings.autostage,
+            git,
+            main_root,
+            root,
+        })
+    }
+
+    /// The directory that holds `.dvc`, absolute.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// The object cache; linked work trees share their main one's.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// Git in this work tree.
+    pub fn git(&self) -> &Git {
+        &self.git
+    }
+
+    /// `ketch.toml`.
+    pub fn config(&self) -> &ProjectConfig {
+        &self.config
+    }
+
+    /// `.ketch/`, made if need be, with all of it hidden from Git.
+    pub fn state_dir(&self) -> Result<Utf8PathBuf, ProjectError> {
+        state_directory(&self.root)
+    }
+
+    /// The Python virtual environment for stage commands, where there is one: this work tree's, or
+    /// that of the main one.
+    pub fn virtual_environment(&self) -> Option<Utf8PathBuf> {
+        let name = &self.config.environment.virtualenv;
+        [&self.root, &self.main_root]
+            .into_iter()
+            .map(|root| join(root, name))
+            .find(|path| path.join("bin").is_dir())
+    }
+
+    /// Takes the lock that DVC and ketch hold while they change a project.
+    pub fn lock(&self) -> Result<RepoLock, ProjectError> {
+        Ok(RepoLock::acquire(&self.root.join(".dvc"))?)
+    }
+
+    /// Whether DVC's `core.autostage` asks to `git add` what was written.
+    pub(crate) fn autostage(&self) -> bool {
+        self.autostage
+    }
+
+    /// The root of the main work tree; this one's, unless it is a linked one.
+    pub(crate) fn main_root(&self) -> &Utf8Path {
+        &self.main_root
+    }
+
+    /// A path as people know it: below the root where it is.
+    pub(crate) fn shown(&self, path: &Utf8Path) -> Utf8PathBuf {
+        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+    }
+}
+
+/// Makes `.ketch/` below `root`, ignored by Git through a `.gitignore` of its own.
+pub(crate) fn state_directory(root: &Utf8Path) -> Result<Utf8PathBuf, ProjectError> {
+    let directory = root.join(".ketch");
+    let ignore = directory.join(".gitignore");
+    if !ignore.exists() {
+        write_atomically(&ignore, b"*\n")?;
+    }
+    Ok(directory)
+}
+
+struct DvcSettings {
+    cache_directory: Utf8PathBuf,
+    autostage: bool,
+}
+
+impl DvcSettings {
+    /// The project's and the machine's file, the latter winning.
+    fn load(root: &Utf8Path) -> Result<Self, ProjectError> {
+        let directory = root.join(".dvc");
+        let mut settings = Self {
+            cache_directory: directory.join("cache"),
+            autostage: false,
+        };
+        for name in ["config", "config.local"] {
+            let Some(text) = read_if_there(&directory.join(name))? else {
+                continue;
+            };
+            let config = Config::parse(&text, &format!(".dvc/{name}"))?;
+            if let Some(path) = config.get("cache", "dir") {
+                settings.cache_directory = join(&directory, path);
+            }
+            if let Some(value) = config.get("core", "autostage") {
+                settings.autostage = value.eq_ignore_ascii_case("true");
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// Where this root lies in the main work tree.
+fn main_root(git: &Git, root: &Utf8Path) -> Result<Utf8PathBuf, ProjectError> {
+    let top = canonical(&git.top_level()?)?;
+    let main = git.main_top_level()?;
+    let below = root.strip_prefix(&top).unwrap_or(Utf8Path::new(""));
+    Ok(join(&main, below))
+}
+
+pub(crate) fn canonical(path: &Utf8Path) -> Result<Utf8PathBuf, ProjectError> {
+    let found = fs_err::canonicalize(path)?;
+    Utf8PathBuf::from_path_buf(found).map_err(|path| ProjectError::NotUtf8 {
+        path: path.display().to_string(),
+    })
+}

@@ -1,0 +1,228 @@
+//! The stages and tracked data of a project, gathered from all its files.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+use ketch_dvc::{DvcFile, LockFile, OutputEntry, OutputSpec, PipelineFile, StageLock, StageSpec};
+use ketch_store::find_in_project;
+
+use crate::paths::{is_url, join, overlap, read_if_there};
+use crate::suggest::nearest;
+use crate::{Project, ProjectError};
+
+/// One stage of a pipeline.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// As DVC addresses it: `train`, or `sub/dvc.yaml:train` outside the root.
+    pub address: String,
+    /// Its key in `dvc.yaml` and `dvc.lock`.
+    pub name: String,
+    /// The `dvc.yaml` it is in, absolute.
+    pub file: Utf8PathBuf,
+    /// Where its commands run and its paths begin, absolute.
+    pub directory: Utf8PathBuf,
+    /// As written in `dvc.yaml`.
+    pub spec: StageSpec,
+}
+
+impl Stage {
+    /// What it is called in messages.
+    pub(crate) fn shown(&self) -> String {
+        format!("stage `{}`", self.address)
+    }
+
+    /// The absolute place of one of its paths.
+    pub fn resolve(&self, path: &str) -> Utf8PathBuf {
+        join(&self.directory, path)
+    }
+
+    pub(crate) fn outputs(&self) -> impl Iterator<Item = (&OutputSpec, Utf8PathBuf)> {
+        self.spec
+            .outs
+            .iter()
+            .map(|out| (out, self.resolve(&out.path)))
+    }
+
+    /// The file its results are recorded in.
+    pub(crate) fn lock_path(&self) -> Utf8PathBuf {
+        self.file.with_extension("lock")
+    }
+}
+
+/// One output of a `.dvc` file.
+#[derive(Debug, Clone)]
+pub struct TrackedData {
+    /// The `.dvc` file, absolute.
+    pub file: Utf8PathBuf,
+    /// Where the data is, absolute.
+    pub path: Utf8PathBuf,
+    /// What is recorded.
+    pub entry: OutputEntry,
+}
+
+/// Everything a project tracks, checked for sense.
+#[derive(Debug)]
+pub struct Index {
+    /// In the order of the files, then as written.
+    pub stages: Vec<Stage>,
+    pub data: Vec<TrackedData>,
+    locks: IndexMap<Utf8PathBuf, LockFile>,
+    /// Top-level `metrics` of every `dvc.yaml`, absolute.
+    pub(crate) metric_files: Vec<Utf8PathBuf>,
+}
+
+impl Index {
+    /// Reads every `dvc.yaml`, `dvc.lock` and `.dvc` file that neither Git nor DVC ignores.
+    pub fn load(project: &Project) -> Result<Self, ProjectError> {
+        let mut index = Self {
+            stages: Vec::new(),
+            data: Vec::new(),
+            locks: IndexMap::new(),
+            metric_files: Vec::new(),
+        };
+        let files = find_in_project(project.root(), &|path| {
+            path.file_name() == Some("dvc.yaml") || path.extension() == Some("dvc")
+        })?;
+        for file in files {
+            let text = fs_err::read_to_string(&file)?;
+            let shown = project.shown(&file);
+            if file.file_name() == Some("dvc.yaml") {
+                index.add_pipeline(project, &file, &PipelineFile::parse(&text, shown.as_str())?)?;
+            } else {
+                index.add_data(&file, DvcFile::parse(&text, shown.as_str())?);
+            }
+        }
+        index.check_outputs(project)?;
+        Ok(index)
+    }
+
+    /// What `dvc.lock` records of a stage.
+    pub fn recorded(&self, stage: &Stage) -> Option<&StageLock> {
+        self.locks
+            .get(&stage.lock_path())?
+            .stages()
+            .get(&stage.name)
+    }
+
+    /// The stage of this address, or that makes this path (or something around it).
+    pub fn stage(&self, project: &Project, target: &str) -> Result<&Stage, ProjectError> {
+        if let Some(stage) = self.stages.iter().find(|stage| stage.address == target) {
+            return Ok(stage);
+        }
+        let path = join(project.root(), target);
+        self.owner(&path).ok_or_else(|| self.unknown(target))
+    }
+
+    /// The stage one of whose outputs is or holds `path`.
+    pub(crate) fn owner(&self, path: &Utf8Path) -> Option<&Stage> {
+        self.stages
+            .iter()
+            .find(|stage| stage.outputs().any(|(_, out)| path.starts_with(out)))
+    }
+
+    pub(crate) fn unknown(&self, target: &str) -> ProjectError {
+        let suggestion = nearest(
+            target,
+            self.stages.iter().map(|stage| stage.address.as_str()),
+        );
+        ProjectError::UnknownTarget {
+            name: target.to_owned(),
+            suggestion: suggestion.map(str::to_owned),
+        }
+    }
+
+    fn add_pipeline(
+        &mut self,
+        project: &Project,
+        file: &Utf8Path,
+        pipeline: &PipelineFile,
+    ) -> Result<(), ProjectError> {
+        let home = file.parent().unwrap_or(project.root()).to_owned();
+        for (name, spec) in &pipeline.stages {
+            let address = if home == project.root() {
+                name.clone()
+            } else {
+                format!("{}:{name}", project.shown(file))
+            };
+            let stage = Stage {
+                address,
+                name: name.clone(),
+                directory: spec
+                    .wdir
+                    .as_ref()
+                    .map_or_else(|| home.clone(), |wdir| join(&home, wdir)),
+                file: file.to_owned(),
+                spec: spec.clone(),
+            };
+            let outs = spec.outs.iter().map(|out| &out.path);
+            if let Some(path) = spec.deps.iter().chain(outs).find(|path| is_url(path)) {
+                return Err(ProjectError::NotLocal {
+                    stage: stage.shown(),
+                    path: path.clone(),
+                });
+            }
+            self.stages.push(stage);
+        }
+        self.metric_files
+            .extend(pipeline.metrics.iter().map(|path| join(&home, path)));
+        let lock = file.with_extension("lock");
+        self.locks.insert(lock.clone(), read_lock(project, &lock)?);
+        Ok(())
+    }
+
+    fn add_data(&mut self, file: &Utf8Path, content: DvcFile) {
+        let home = file.parent().unwrap_or(Utf8Path::new(""));
+        let base = content
+            .wdir
+            .map_or_else(|| home.to_owned(), |wdir| join(home, wdir));
+        self.data.extend(
+            content
+                .outs
+                .into_iter()
+                .filter(|out| !is_url(&out.path))
+                .map(|entry| TrackedData {
+                    file: file.to_owned(),
+                    path: join(&base, &entry.path),
+                    entry,
+                }),
+        );
+    }
+
+    /// No two outputs may share a place.
+    fn check_outputs(&self, project: &Project) -> Result<(), ProjectError> {
+        let mut outputs: Vec<(Utf8PathBuf, String)> = self
+            .stages
+            .iter()
+            .flat_map(|stage| stage.outputs().map(|(_, path)| (path, stage.shown())))
+            .collect();
+        outputs.extend(self.data.iter().map(|data| {
+            (
+                data.path.clone(),
+                format!("`{}`", project.shown(&data.file)),
+            )
+        }));
+        // By component, so that a directory comes right before what is in it.
+        outputs.sort();
+        for pair in outputs.windows(2) {
+            let [(path, owner), (other, other_owner)] = pair else {
+                continue;
+            };
+            if overlap(path, other) {
+                return Err(ProjectError::OverlappingOutputs {
+                    path: project.shown(path),
+                    owner: owner.clone(),
+                    other: project.shown(other),
+                    other_owner: other_owner.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A `dvc.lock`, empty if it is not there.
+pub(crate) fn read_lock(project: &Project, path: &Utf8Path) -> Result<LockFile, ProjectError> {
+    match read_if_there(path)? {
+        Some(text) => Ok(LockFile::parse(&text, project.shown(path).as_str())?),
+        None => Ok(LockFile::empty()),
+    }
+}
