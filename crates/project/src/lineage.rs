@@ -21,7 +21,8 @@ pub struct Lineage {
     pub command: String,
     /// Path (relative to the root) and content of each dependency.
     pub deps: Vec<(Utf8PathBuf, ObjectId)>,
-    /// Dotted name, led by `FILE:` for files other than `params.yaml`, and value.
+    /// Dotted name of each single value, led by `FILE:` for files other than `params.yaml`, and
+    /// the value as text.
     pub params: Vec<(String, String)>,
     pub outs: Vec<(Utf8PathBuf, ObjectId)>,
     /// The stages before it, the nearest first.
@@ -107,7 +108,7 @@ fn of_stage(project: &Project, index: &Index, stage: &Stage) -> Result<StageLine
             } else {
                 format!("{file}:{key}")
             };
-            params.push((name, show_value(value)));
+            leaves(&name, value, &mut params);
         }
     }
     let command = match recorded.command.as_sequence() {
@@ -125,6 +126,24 @@ fn of_stage(project: &Project, index: &Index, stage: &Stage) -> Result<StageLine
         params,
         outs: contents(&recorded.outs),
     })
+}
+
+/// A section of parameters is told value by value.
+fn leaves(name: &str, value: &ketch_dvc::yaml::Value, into: &mut Vec<(String, String)>) {
+    match value.as_mapping() {
+        Some(section) if !section.is_empty() => {
+            for (key, value) in section {
+                leaves(&format!("{name}.{key}"), value, into);
+            }
+        }
+        _ => {
+            let text = value.as_str().map_or_else(
+                || ketch_dvc::yaml::emit(value).trim_end().to_owned(),
+                str::to_owned,
+            );
+            into.push((name.to_owned(), text));
+        }
+    }
 }
 
 fn show_command(value: &ketch_dvc::yaml::Value) -> String {

@@ -1,8 +1,7 @@
 //! The writer and the hashes against DVC itself.
 //!
-//! `KETCH_PEERS` names the folder with `dvc/bin/python`. Without it these tests skip, and say so.
+//! Without DVC among the peers these tests skip, and say so.
 
-use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -10,31 +9,15 @@ use std::process::{Command, Stdio};
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{self, Value};
 use ketch_dvc::{LockFile, ObjectId, OutputEntry, StageLock};
+use ketch_testkit::peer;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::values::{text, value};
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a test reads its set-up from the environment"
-)]
-fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
 fn python() -> Option<PathBuf> {
-    let python = variable("KETCH_PEERS").map(|peers| PathBuf::from(peers).join("dvc/bin/python"));
-    let python = python.filter(|python| python.exists());
-    if python.is_none() {
-        assert!(
-            variable("CI").is_none_or(|ci| ci != "true"),
-            "CI has no DVC: run scripts/test-setup"
-        );
-        eprintln!("skipped: no DVC to compare with; run scripts/test-setup");
-    }
-    python
+    peer("dvc/bin/python").map(Into::into)
 }
 
 /// Runs a Python script on JSON and reads its JSON.

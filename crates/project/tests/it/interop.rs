@@ -5,25 +5,9 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_project::{AddOptions, ReproOptions, StageOutcome, add, repro, status};
 use ketch_store::{PathLock, Silent};
+use ketch_testkit::peer;
 
 use crate::sandbox::{Sandbox, hermetic, outcomes};
-
-/// Where the real programs are, or a word about why the test is skipped.
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn dvc_program() -> Option<Utf8PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "tests find their peers this way")]
-    let (peers, ci) = (std::env::var("KETCH_PEERS").ok(), std::env::var("CI").ok());
-    let program = peers.map(|peers| Utf8PathBuf::from(peers).join("dvc/bin/dvc"));
-    if let Some(program) = program.filter(|program| program.exists()) {
-        return Some(program);
-    }
-    assert!(
-        ci.as_deref() != Some("true"),
-        "no DVC to test against: KETCH_PEERS/dvc/bin/dvc"
-    );
-    eprintln!("skipped: no DVC to test against; run scripts/test-setup and set KETCH_PEERS");
-    None
-}
 
 /// DVC in one directory, with nothing of the machine's own configuration.
 struct Dvc {
@@ -35,7 +19,7 @@ impl Dvc {
     fn find(sandbox: &Sandbox) -> Option<Self> {
         let home = sandbox.outside().join("home");
         fs_err::create_dir_all(&home).unwrap();
-        dvc_program().map(|program| Self { program, home })
+        peer("dvc/bin/dvc").map(|program| Self { program, home })
     }
 
     fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {

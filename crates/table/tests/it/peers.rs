@@ -4,30 +4,13 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_table::{TableError, read_parquet, read_parquet_columns, write_parquet_atomically};
+use ketch_testkit::peer;
 
 use super::Folder;
 use super::parquet::sample;
 
-/// The Python of the peers' folder, or none (with a word to say so) on a machine without peers.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn python() -> Option<Utf8PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "a test is its own shell")]
-    let (folder, ci) = (std::env::var("KETCH_PEERS"), std::env::var("CI"));
-    let found = folder
-        .ok()
-        .map(|folder| Utf8PathBuf::from(folder).join("python/bin/python"));
-    let found = found.filter(|python| {
-        Command::new(python)
-            .args(["-c", "import pyarrow"])
-            .output()
-            .is_ok_and(|o| o.status.success())
-    });
-    if found.is_none() {
-        let message = "no pyarrow: run scripts/test-setup and set KETCH_PEERS to its folder";
-        assert_ne!(ci.as_deref(), Ok("true"), "{message}");
-        println!("skipped: {message}");
-    }
-    found
+    peer("python/bin/python")
 }
 
 fn run(python: &Utf8Path, script: &str, file: &Utf8Path) -> String {
