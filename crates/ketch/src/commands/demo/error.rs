@@ -1,0 +1,87 @@
+//! What can go wrong on the way through the story.
+
+use camino::Utf8PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error("`{directory}` is not empty")]
+    NotEmpty { directory: Utf8PathBuf },
+    #[error("`{directory}` holds no demo to resume")]
+    NothingToResume { directory: Utf8PathBuf },
+    #[error("the state of the demo in `{path}` cannot be read")]
+    State {
+        path: Utf8PathBuf,
+        source: serde_json::Error,
+    },
+    #[error("no Python 3.9 or newer was found: {looked}")]
+    NoPython { looked: String },
+    #[error("the Python at `{python}` cannot make virtual environments: {message}")]
+    NoVenv { python: String, message: String },
+    #[error("pip could not install the example's packages: {message}")]
+    Pip {
+        message: String,
+        directory: Utf8PathBuf,
+    },
+    #[error("`{program}` could not be run")]
+    Program {
+        program: String,
+        source: std::io::Error,
+    },
+    #[error("Git was not found")]
+    NoGit,
+    #[error("`git {command}` failed: {message}")]
+    Git { command: String, message: String },
+    #[error("a file of the demo")]
+    Io(#[from] std::io::Error),
+    #[error("the server at {url} did not answer")]
+    Http {
+        url: String,
+        source: Box<ureq::Error>,
+    },
+    #[error("the server at {url} answered {status}: {message}")]
+    Refused {
+        url: String,
+        status: u16,
+        message: String,
+    },
+    #[error("the weather in `{path}` lacks {what}")]
+    Weather { path: Utf8PathBuf, what: String },
+    #[error("the story did not end as it should: {reason}")]
+    Ending { reason: String },
+}
+
+impl DemoError {
+    pub(crate) fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotEmpty { directory } if directory.join(".ketch/demo.json").exists() => format!(
+                "a demo began there: go on with `ketch demo --resume {directory}`, or name a new \
+                 folder"
+            ),
+            Self::NotEmpty { .. } => "name a new folder: `ketch demo DIR`".to_owned(),
+            Self::NothingToResume { directory } => {
+                format!("begin one: `ketch demo {directory}`")
+            }
+            Self::State { .. } => "begin again in a new folder: `ketch demo DIR`".to_owned(),
+            Self::NoPython { .. } => {
+                "install Python 3.9 or newer (Debian: `apt-get install python3 python3-venv`), or \
+                 name one with `--python PATH`"
+                    .to_owned()
+            }
+            Self::NoVenv { .. } => {
+                "install its venv module (Debian: `apt-get install python3-venv`), or name \
+                 another Python with `--python PATH`"
+                    .to_owned()
+            }
+            Self::Pip { directory, .. } => format!(
+                "check the network, the proxy or the package index that pip uses, then go on \
+                 with `ketch demo --resume {directory}`"
+            ),
+            Self::NoGit => "install Git (Debian: `apt-get install git`)".to_owned(),
+            Self::Ending { .. } => {
+                "the audit log on the page and `.ketch/journal/rain.jsonl` tell what happened"
+                    .to_owned()
+            }
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,45 @@
+//! `ketch init`
+
+use clap::Args;
+use ketch_project::{Existing, InitOptions, InitReport, init};
+
+use crate::exit::{CommandError, ExitStatus};
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// Make a project of a Git repository
+///
+/// Writes the same files as `dvc init` (`.dvc/config`, `.dvc/.gitignore`, `.dvcignore`) and stages
+/// them, so that DVC and ketch can both work here. Nothing is committed. Must be called at the top
+/// of a Git repository. A repository that DVC uses already is a project.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct InitArgs {
+    /// Write the first files of an existing project anew; its cache stays
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(super) fn run(
+    args: InitArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let InitArgs { force } = args;
+    let options = InitOptions {
+        root: settings.directory.clone(),
+        existing: if force {
+            Existing::Reset
+        } else {
+            Existing::Refuse
+        },
+    };
+    let (_, report) = init(&options)?;
+    printer.json(&report);
+    let InitReport { root, created } = report;
+    printer.line(format_args!("made a project in {root}"));
+    for path in created {
+        printer.line(format_args!("  {path}"));
+    }
+    printer.hint("commit these files, then track data with `ketch add` and describe the pipeline in dvc.yaml");
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,48 @@
+//! `ketch metrics`
+
+mod show;
+
+use clap::{Args, Subcommand};
+use ketch_project::Metrics;
+
+use crate::exit::{CommandError, ExitStatus};
+use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::table::{TextTable, number};
+
+/// Show the numbers that pipelines measured
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArgs {
+    #[command(subcommand)]
+    command: MetricsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum MetricsCommand {
+    Show(show::ShowArgs),
+}
+
+pub(super) fn run(
+    args: MetricsArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let MetricsArgs { command } = args;
+    match command {
+        MetricsCommand::Show(args) => show::run(args, settings, printer),
+    }
+}
+
+/// Nothing where nothing was measured.
+pub(super) fn print_metrics(printer: &Printer, metrics: &Metrics) {
+    if metrics.values().flatten().next().is_none() {
+        return;
+    }
+    let mut table = TextTable::new(["file", "metric", "value"]);
+    for (file, numbers) in metrics {
+        for (key, value) in numbers {
+            table.row([file.to_string(), key.clone(), number(*value)]);
+        }
+    }
+    printer.line(table);
+}

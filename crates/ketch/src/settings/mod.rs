@@ -1,0 +1,129 @@
+//! What a command works with, resolved from the arguments, the environment and the current
+//! directory. Nothing else in ketch reads these two.
+
+mod variables;
+
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+
+use anstream::ColorChoice;
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_control::{Clock, SystemClock};
+
+use crate::args::GlobalArgs;
+use crate::exit::CommandError;
+
+/// What every command works with.
+pub(crate) struct Settings {
+    /// Where the command works, absolute and without symbolic links.
+    pub(crate) directory: Utf8PathBuf,
+    pub(crate) printing: Printing,
+    /// Where ketch keeps what it can make again, for all projects of the account.
+    pub(crate) cache: Utf8PathBuf,
+    /// The name of the account, where the system says it.
+    pub(crate) login: Option<String>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What is printed, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printing {
+    pub(crate) format: Format,
+    pub(crate) verbosity: Verbosity,
+    pub(crate) output_colors: ColorChoice,
+    pub(crate) error_colors: ColorChoice,
+    pub(crate) progress: Progress,
+}
+
+/// The form in which data is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text,
+    Json,
+}
+
+/// How much is printed besides data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    Quiet,
+    Normal,
+}
+
+/// Whether progress bars are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Hidden,
+    Drawn,
+}
+
+impl Settings {
+    /// Resolves everything. On an error, how to print it is known all the same.
+    pub(crate) fn resolve(arguments: GlobalArgs) -> Result<Self, (Printing, CommandError)> {
+        let GlobalArgs {
+            json,
+            quiet,
+            directory,
+        } = arguments;
+        let printing = Printing::resolve(
+            if json { Format::Json } else { Format::Text },
+            if quiet {
+                Verbosity::Quiet
+            } else {
+                Verbosity::Normal
+            },
+        );
+        let directory =
+            working_directory(directory.as_deref()).map_err(|error| (printing, error))?;
+        let cache = variables::cache_directory(&directory);
+        Ok(Self {
+            directory,
+            printing,
+            cache,
+            login: variables::login(),
+            clock: Arc::new(SystemClock),
+        })
+    }
+}
+
+impl Printing {
+    fn resolve(format: Format, verbosity: Verbosity) -> Self {
+        let on_terminal = std::io::stderr().is_terminal() && !variables::dumb_terminal();
+        let progress = if on_terminal && verbosity == Verbosity::Normal && format == Format::Text {
+            Progress::Drawn
+        } else {
+            Progress::Hidden
+        };
+        Self {
+            format,
+            verbosity,
+            output_colors: colors(std::io::stdout().is_terminal()),
+            error_colors: colors(std::io::stderr().is_terminal()),
+            progress,
+        }
+    }
+}
+
+fn colors(on_terminal: bool) -> ColorChoice {
+    let forced = variables::color_forced();
+    let refused = variables::color_refused() || variables::dumb_terminal();
+    if forced || (on_terminal && !refused) {
+        ColorChoice::AlwaysAnsi
+    } else {
+        ColorChoice::Never
+    }
+}
+
+fn working_directory(chosen: Option<&Utf8Path>) -> Result<Utf8PathBuf, CommandError> {
+    let directory = variables::current_directory()?;
+    let directory = chosen.map_or_else(|| directory.clone(), |chosen| directory.join(chosen));
+    let found = fs_err::canonicalize(&directory)?;
+    if !found.is_dir() {
+        return Err(CommandError::user(format!(
+            "`{directory}` is not a directory"
+        )));
+    }
+    Utf8PathBuf::from_path_buf(found).map_err(|path| {
+        CommandError::user(format!("the path `{}` is not valid UTF-8", path.display()))
+            .hint("work in a directory whose path is")
+    })
+}

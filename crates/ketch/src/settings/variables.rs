@@ -1,0 +1,83 @@
+//! The environment: each variable that ketch itself reads, and what it means. (Programs that ketch
+//! starts, such as Git and the stages of a pipeline, get the whole environment.)
+
+use std::env;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::exit::CommandError;
+
+/// No colours, whatever its value, unless it is empty.
+const NO_COLOR: &str = "NO_COLOR";
+
+/// Colours also where the output is not a terminal, unless it is empty or `0`.
+const CLICOLOR_FORCE: &str = "CLICOLOR_FORCE";
+
+/// With the value `dumb`: neither colours nor progress bars.
+const TERM: &str = "TERM";
+
+/// The account's name, the first that is set: the actor where Git knows no name.
+const LOGIN: [&str; 2] = ["LOGNAME", "USER"];
+
+/// A directory for what can be made again, such as the demo's Python packages.
+const CACHE: &str = "KETCH_CACHE_DIR";
+
+/// The account's directory for caches; ketch uses `ketch` in it. Counts only if it is absolute.
+const XDG_CACHE: &str = "XDG_CACHE_HOME";
+
+/// The account's home; ketch uses `.cache/ketch` in it where the two before are not set.
+const HOME: &str = "HOME";
+
+pub(super) fn color_refused() -> bool {
+    read(NO_COLOR).is_some()
+}
+
+pub(super) fn color_forced() -> bool {
+    read(CLICOLOR_FORCE).is_some_and(|value| value != "0") && !color_refused()
+}
+
+pub(super) fn dumb_terminal() -> bool {
+    read(TERM).is_some_and(|value| value == "dumb")
+}
+
+pub(super) fn login() -> Option<String> {
+    LOGIN.into_iter().find_map(read)
+}
+
+/// `directory` is where relative paths begin.
+pub(super) fn cache_directory(directory: &Utf8Path) -> Utf8PathBuf {
+    if let Some(path) = read(CACHE) {
+        return directory.join(path);
+    }
+    let standard = read(XDG_CACHE)
+        .map(Utf8PathBuf::from)
+        .filter(|path| path.is_absolute());
+    let home = || read(HOME).map(|home| directory.join(home).join(".cache"));
+    // Without a home there is no better place than where one is.
+    let above = standard
+        .or_else(home)
+        .unwrap_or_else(|| directory.join(".cache"));
+    above.join("ketch")
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads it"
+)]
+pub(super) fn current_directory() -> Result<Utf8PathBuf, CommandError> {
+    let directory = env::current_dir().map_err(|source| {
+        CommandError::from(source).context("cannot find the current directory")
+    })?;
+    Utf8PathBuf::from_path_buf(directory).map_err(|path| {
+        CommandError::user(format!("the path `{}` is not valid UTF-8", path.display()))
+    })
+}
+
+/// A variable that is set to something; one that is not UTF-8 counts as not set.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads it"
+)]
+fn read(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,75 @@
+//! What many commands begin with.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_control::tracking_path;
+use ketch_project::Project;
+use ketch_tracking::{TrackingError, TrackingStore};
+
+use crate::exit::CommandError;
+use crate::printer::Printer;
+use crate::settings::Settings;
+
+/// The project that the command works in; tells what `ketch.toml` says in vain.
+pub(crate) fn open_project(
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<Project, CommandError> {
+    let project = Project::discover(&settings.directory)?;
+    for warning in &project.config().warnings {
+        printer.warning(warning);
+    }
+    Ok(project)
+}
+
+/// The tracking database, made if it is not there.
+pub(crate) fn open_tracking(project: &Project) -> Result<TrackingStore, CommandError> {
+    Ok(TrackingStore::open(&tracking_path(&project.state_dir()?))?)
+}
+
+/// The tracking database for reading; none where nothing was recorded yet.
+pub(crate) fn read_tracking(project: &Project) -> Result<Option<TrackingStore>, CommandError> {
+    match TrackingStore::open_read_only(&tracking_path(&project.state_dir()?)) {
+        Ok(tracking) => Ok(Some(tracking)),
+        Err(TrackingError::NoDatabase { .. }) => Ok(None),
+        // Reading an older schema means bringing it up to date.
+        Err(TrackingError::OlderSchema { .. }) => open_tracking(project).map(Some),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Who acts: the name that Git would put on a commit, or else that of the account.
+pub(crate) fn actor(project: &Project, settings: &Settings) -> Result<String, CommandError> {
+    let identity = project
+        .git()
+        .run(&["var", "GIT_AUTHOR_IDENT"])
+        .unwrap_or_default();
+    // `Name <address> seconds zone`
+    let name = identity.split_once(" <").map(|(name, _)| name.trim());
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        return Ok(name.to_owned());
+    }
+    settings.login.clone().ok_or_else(|| {
+        CommandError::user("nobody knows who you are, and the audit log has to")
+            .hint("set `git config user.name` and `git config user.email`")
+    })
+}
+
+/// A path on the command line as the project knows it: one that exists below the current
+/// directory is that one, anything else (a stage's name, an output that is gone) stays.
+pub(crate) fn target(project: &Project, settings: &Settings, target: &str) -> String {
+    let here = settings.directory.join(target);
+    let exists = here.symlink_metadata().is_ok();
+    match here.strip_prefix(project.root()) {
+        Ok(below) if exists => below.to_string(),
+        _ => target.to_owned(),
+    }
+}
+
+/// A path below the root as it is called from the current directory.
+pub(crate) fn from_here(project: &Project, settings: &Settings, path: &Utf8Path) -> Utf8PathBuf {
+    let below = settings.directory.strip_prefix(project.root());
+    match below.ok().map(|below| path.strip_prefix(below)) {
+        Some(Ok(path)) => path.to_owned(),
+        Some(Err(_)) | None => project.root().join(path),
+    }
+}

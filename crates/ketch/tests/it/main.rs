@@ -1,0 +1,14 @@
+//! ketch from outside: as people and scripts see it.
+
+mod data;
+mod help;
+mod layering;
+mod pipeline;
+mod registry;
+mod support;
+mod up;
+
+#[test]
+fn no_test_file_is_forgotten() {
+    ketch_testkit::assert_no_forgotten_test_files(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it"));
+}
