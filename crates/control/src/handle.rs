@@ -84,7 +84,8 @@ pub struct LabelSummary {
     pub joined: usize,
     /// There already, with the same value.
     pub duplicate: usize,
-    /// There already, with another value; the new one counts.
+    /// There already, with another value. The log has both and the new one counts from now on;
+    /// what was decided on the old one stays decided.
     pub corrected: usize,
     /// Identifiers without a prediction.
     pub unknown: Vec<String>,

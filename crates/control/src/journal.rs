@@ -136,7 +136,7 @@ fn read_lines(path: &Utf8Path, bytes: &[u8]) -> Result<Contents, ControlError> {
                 contents.whole_bytes += end + 1;
             }
             // A crash can leave a last line with its end but without its middle.
-            Err(_) if after.is_empty() => break,
+            Err(_) if after.is_empty() && !is_json(line) => break,
             Err(message) => {
                 return Err(ControlError::JournalDamaged {
                     path: path.to_owned(),
@@ -148,6 +148,11 @@ fn read_lines(path: &Utf8Path, bytes: &[u8]) -> Result<Contents, ControlError> {
         rest = after;
     }
     Ok(contents)
+}
+
+/// A line that a crash tore is no JSON; one that is, and does not fit, was changed by somebody.
+fn is_json(line: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok()
 }
 
 fn read_line(line: &[u8], before: &str) -> Result<(Event, String), String> {
@@ -238,6 +243,18 @@ mod tests {
             journal.append(&event(3)).unwrap();
             assert_eq!(fs::read(&path).unwrap(), whole);
         }
+    }
+
+    #[test]
+    fn a_changed_last_line_is_not_taken_for_a_torn_one() {
+        let (_folder, path) = journal_of_three();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, text.replacen("reason 3", "reason x", 1)).unwrap();
+        let error = Journal::open(&path).unwrap_err();
+        assert!(
+            matches!(error, ControlError::JournalDamaged { line: 3, .. }),
+            "{error}"
+        );
     }
 
     #[test]

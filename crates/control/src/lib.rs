@@ -40,7 +40,7 @@ pub use monitor::QualityPoint;
 pub use paths::{ModelPaths, tracking_path};
 pub use registration::{RegisterOptions, Registered, model_config, register};
 pub use state::{
-    Incident, ModelState, PendingRelease, Phase, RetrainPlan, Retraining, RolloutState,
+    Incident, LIFECYCLE, ModelState, PendingRelease, Phase, RetrainPlan, Retraining, RolloutState,
 };
 pub use versions::{VersionRow, list_versions};
 pub use why::{Why, WhyRun, WhyVersion, why};

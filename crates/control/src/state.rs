@@ -97,6 +97,17 @@ pub struct RetrainPlan {
     pub trigger: Trigger,
 }
 
+/// The stages of a model's life; after the last one it begins again.
+pub const LIFECYCLE: [&str; 7] = [
+    "collect",
+    "preprocess",
+    "train",
+    "evaluate",
+    "deploy",
+    "monitor",
+    "retrain",
+];
+
 /// What a model is doing, in a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,17 +1,7 @@
 //! The circle of a model's life with the part that is at work.
 
-use ketch_control::Phase;
+use ketch_control::{LIFECYCLE, Phase};
 use maud::{Markup, html};
-
-const STAGES: [&str; 7] = [
-    "collect",
-    "preprocess",
-    "train",
-    "evaluate",
-    "deploy",
-    "monitor",
-    "retrain",
-];
 
 /// The stages in a row with an arrow back, the ones at work marked.
 pub(super) fn circle(phase: Phase) -> Markup {
@@ -23,7 +13,7 @@ pub(super) fn circle(phase: Phase) -> Markup {
     };
     html! {
         nav.circle aria-label="The model's life" {
-            @for stage in STAGES {
+            @for stage in LIFECYCLE {
                 span.stage.active[active.contains(&stage)] { (stage) }
                 @if stage != "retrain" { span.arrow aria-hidden="true" { "→" } }
             }

@@ -8,20 +8,28 @@ pub(crate) enum DemoError {
     NotEmpty { directory: Utf8PathBuf },
     #[error("`{directory}` holds no demo to resume")]
     NothingToResume { directory: Utf8PathBuf },
+    #[error("another `ketch demo` is at work in `{directory}`: {holder}")]
+    Busy {
+        directory: Utf8PathBuf,
+        holder: String,
+    },
     #[error("the state of the demo in `{path}` cannot be read")]
     State {
         path: Utf8PathBuf,
         source: serde_json::Error,
+    },
+    #[error("the demo in `{path}` has format {format}, and this ketch knows format {known}")]
+    Format {
+        path: Utf8PathBuf,
+        format: u32,
+        known: u32,
     },
     #[error("no Python 3.9 or newer was found: {looked}")]
     NoPython { looked: String },
     #[error("the Python at `{python}` cannot make virtual environments: {message}")]
     NoVenv { python: String, message: String },
     #[error("pip could not install the example's packages: {message}")]
-    Pip {
-        message: String,
-        directory: Utf8PathBuf,
-    },
+    Pip { message: String },
     #[error("`{program}` could not be run")]
     Program {
         program: String,
@@ -58,10 +66,13 @@ impl DemoError {
                  folder"
             ),
             Self::NotEmpty { .. } => "name a new folder: `ketch demo DIR`".to_owned(),
-            Self::NothingToResume { directory } => {
-                format!("begin one: `ketch demo {directory}`")
+            Self::NothingToResume { .. } => {
+                "begin one in a new folder: `ketch demo DIR`".to_owned()
             }
-            Self::State { .. } => "begin again in a new folder: `ketch demo DIR`".to_owned(),
+            Self::Busy { .. } => "wait until it is over, or end it first".to_owned(),
+            Self::State { .. } | Self::Format { .. } => {
+                "begin again in a new folder: `ketch demo DIR`".to_owned()
+            }
             Self::NoPython { .. } => {
                 "install Python 3.9 or newer (Debian: `apt-get install python3 python3-venv`), or \
                  name one with `--python PATH`"
@@ -72,10 +83,11 @@ impl DemoError {
                  another Python with `--python PATH`"
                     .to_owned()
             }
-            Self::Pip { directory, .. } => format!(
-                "check the network, the proxy or the package index that pip uses, then go on \
-                 with `ketch demo --resume {directory}`"
-            ),
+            Self::Pip { .. } => {
+                "check the network, the proxy and the package index that pip uses (`pip config \
+                 list`)"
+                    .to_owned()
+            }
             Self::NoGit => "install Git (Debian: `apt-get install git`)".to_owned(),
             Self::Ending { .. } => {
                 "the audit log on the page and `.ketch/journal/rain.jsonl` tell what happened"

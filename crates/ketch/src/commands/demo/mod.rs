@@ -26,6 +26,7 @@ pub(crate) use self::error::DemoError;
 use self::{
     client::Client,
     narrator::Narrator,
+    python::Python,
     replay::Replay,
     story::{DRIFT_DAY, Length, MODEL, Story},
     summary::{Sources, Summary},
@@ -88,83 +89,125 @@ pub(crate) fn run(
         exit,
         python,
     } = args;
-    let directory = settings.directory.join(dir);
+    let directory = settings.directory.join(&dir);
     let length = if short { Length::Short } else { Length::Full };
     // Everything that can be known to be missing is said before anything is made.
+    workspace::find_git()?;
     let python = python::find(python.as_deref())?;
     drop(bind(port)?);
-    let length = workspace::claim(&directory, resume, length)?.length;
-    let directory = canonical(&directory)?;
-    let story = Story::new(length);
-    let narrator = Arc::new(Narrator::new(printer));
-
-    narrator.step("python", "collect", "Python packages");
-    let environment = python::prepare(&python, &settings.cache, &directory, &narrator)?;
-    narrator.step(
-        "project",
-        "collect",
-        "an ordinary Git repository from the rain example",
-    );
-    let project = workspace::make_project(&directory, &environment, story)?;
-    narrator.step(
-        "pipeline",
-        "collect",
-        "the pipeline: collect, prepare, train, evaluate",
-    );
-    repro(&project, &ReproOptions::default(), narrator.as_ref())?;
-    let commit = workspace::commit_results(&project, "Train the first model")?;
-    tell_metrics(&project, &narrator, &commit)?;
-    narrator.step(
-        "register",
-        "evaluate",
-        "the run and the model's first version in the registry",
-    );
-    let tracking = TrackingStore::open(&tracking_path(&project.state_dir()?))?;
-    register_first(&project, &tracking, settings, &narrator)?;
-
-    narrator.step(
-        "serve",
-        "deploy",
-        "the champion behind the Open Inference Protocol",
-    );
-    let signals = StopSignals::catch()?;
-    let reporter: Arc<dyn LoopReporter> = narrator.clone();
-    let running = start_project(Project::open(&directory)?, port, reporter, settings)?;
-    let url = format!("http://{}", running.server.address());
-    narrator.detail(&format!("the page: {url}"));
-    let told = format!(
-        "days {} to {}, one request each; labels follow a week later",
-        story.today,
-        story.end - 1
-    );
-    narrator.step("replay", "monitor", &told);
-    let summary = play(
-        &running, &project, &tracking, &narrator, story, length, &url,
-    );
-    narrator.finish();
-    let summary = match summary {
-        Ok(summary) => summary,
-        Err(error) => {
-            // What is in memory is still worth keeping; the error that ended the story matters more.
-            let _ = running.stop();
-            return Err(error);
-        }
+    let claim = workspace::claim(&directory, resume, length)?;
+    let demo = Demo {
+        directory: canonical(&directory)?,
+        length: claim.length,
+        python,
+        port,
+        ending: if exit { Ending::Exit } else { Ending::Serve },
     };
-    summary.print(printer);
-    printer.json_line(&summary);
-    let broken = summary.broken_promises();
-    if !exit && broken.is_empty() {
-        printer.note("The server goes on; Ctrl-C ends it.");
-        signals.wait();
-    }
-    running.stop()?;
-    if broken.is_empty() {
-        Ok(ExitStatus::Success)
-    } else {
-        Err(DemoError::Ending {
-            reason: broken.join("; "),
+    // From here on nothing is lost, whatever happens.
+    demo.tell(settings, printer)
+        .map_err(|error| match error.status() {
+            ExitStatus::Refused => error,
+            _ => error.hint(format!("then go on with `ketch demo --resume {dir}`")),
+        })
+}
+
+/// A demo in a folder that is claimed.
+struct Demo {
+    directory: Utf8PathBuf,
+    length: Length,
+    python: Python,
+    port: u16,
+    ending: Ending,
+}
+
+/// What becomes of the server when the story is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Serve,
+    Exit,
+}
+
+impl Demo {
+    fn tell(&self, settings: &Settings, printer: &Printer) -> Result<ExitStatus, CommandError> {
+        let Self {
+            directory,
+            length,
+            python,
+            port,
+            ending,
+        } = self;
+        let (length, port) = (*length, *port);
+        let story = Story::new(length);
+        let narrator = Arc::new(Narrator::new(printer));
+
+        narrator.step("python", "collect", "Python packages");
+        let environment = python::prepare(python, &settings.cache, &narrator)?;
+        narrator.step(
+            "project",
+            "collect",
+            "an ordinary Git repository from the rain example",
+        );
+        let project = workspace::make_project(directory, &environment, story)?;
+        narrator.step(
+            "pipeline",
+            "collect",
+            "the pipeline: collect, prepare, train, evaluate",
+        );
+        repro(&project, &ReproOptions::default(), narrator.as_ref())?;
+        let commit = workspace::commit_results(&project, "Train the first model")?;
+        tell_metrics(&project, &narrator, &commit)?;
+        narrator.step(
+            "register",
+            "evaluate",
+            "the run and the model's first version in the registry",
+        );
+        let tracking = TrackingStore::open(&tracking_path(&project.state_dir()?))?;
+        register_first(&project, &tracking, settings, &narrator)?;
+
+        narrator.step(
+            "serve",
+            "deploy",
+            "the champion behind the Open Inference Protocol",
+        );
+        let signals = StopSignals::catch()?;
+        let reporter: Arc<dyn LoopReporter> = narrator.clone();
+        let running = start_project(Project::open(directory)?, port, reporter, settings)?;
+        let url = format!("http://{}", running.server.address());
+        narrator.detail(&format!("the page: {url}"));
+        let told = format!(
+            "days {} to {}, one request each; labels follow a week later",
+            story.today,
+            story.end - 1
+        );
+        narrator.step("replay", "monitor", &told);
+        let summary = play(
+            &running, &project, &tracking, &narrator, story, length, &url,
+        );
+        narrator.finish();
+        let summary = match summary {
+            Ok(summary) => summary,
+            Err(error) => {
+                // What is in memory is still worth keeping; the error that ended the story matters more.
+                let _ = running.stop();
+                return Err(error);
+            }
+        };
+        summary.print(printer);
+        printer.json_line(&summary);
+        let broken = summary.broken_promises();
+        if *ending == Ending::Serve && broken.is_empty() {
+            printer.note("The server goes on; Ctrl-C ends it.");
+            signals.wait();
         }
-        .into())
+        running.stop()?;
+        if broken.is_empty() {
+            Ok(ExitStatus::Success)
+        } else {
+            Err(DemoError::Ending {
+                reason: broken.join("; "),
+            }
+            .into())
+        }
     }
 }
 
@@ -242,37 +285,37 @@ fn register_first(
     settings: &Settings,
     narrator: &Narrator,
 ) -> Result<(), CommandError> {
-    if list_versions(tracking, MODEL)?
-        .iter()
-        .any(|version| version.champion)
-    {
+    let versions = list_versions(tracking, MODEL)?;
+    if versions.iter().any(|version| version.champion) {
         narrator.detail("version 1 is registered already");
         return Ok(());
     }
     let now = settings.clock.now();
-    let registered = register(
-        project,
-        tracking,
-        &RegisterOptions {
-            model: MODEL,
-            run_name: "first",
-            user: "demo",
-            started_at: now,
-            ended_at: settings.clock.now(),
-        },
-    )?;
+    // One without the alias is what a demo leaves that was killed in between.
+    let (version, run, digest) = match versions.into_iter().next_back() {
+        Some(first) => (first.version, first.run, first.digest),
+        None => {
+            let options = RegisterOptions {
+                model: MODEL,
+                run_name: "first",
+                user: "demo",
+                started_at: now,
+                ended_at: settings.clock.now(),
+            };
+            let made = register(project, tracking, &options)?;
+            (made.version, made.run, made.digest)
+        }
+    };
     let note = ChangeNote {
         at_ms: now.as_millisecond(),
         actor: "demo".to_owned(),
         reason: format!("the first model, trained before day {DRIFT_DAY}"),
     };
     let (name, alias): (ModelName, Alias) = (MODEL.parse()?, "champion".parse()?);
-    tracking.set_alias(&name, &alias, registered.version, &note)?;
+    tracking.set_alias(&name, &alias, version, &note)?;
     narrator.detail(&format!(
-        "version {} is the champion: run {}, artifact {}",
-        registered.version,
-        registered.run.get(..8).unwrap_or(&registered.run),
-        registered.digest
+        "version {version} is the champion: run {}, artifact {digest}",
+        run.get(..8).unwrap_or(&run),
     ));
     Ok(())
 }

@@ -9,24 +9,13 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use ketch_control::{ControlError, Event, EventKind, LoopReporter, QualityPoint};
+use ketch_control::{ControlError, Event, EventKind, LIFECYCLE, LoopReporter, QualityPoint};
 use ketch_project::{Change, ReproReporter, StageOutcome, StageResult};
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::printer::Printer;
-
-/// The circle of a model's life.
-const CIRCLE: [&str; 7] = [
-    "collect",
-    "preprocess",
-    "train",
-    "evaluate",
-    "deploy",
-    "monitor",
-    "retrain",
-];
 
 /// Days between two lines on how it goes.
 const PROGRESS_DAYS: u64 = 1_000;
@@ -165,7 +154,7 @@ impl Narrator {
 
     fn circle(&self) -> String {
         let part = self.inner().part;
-        CIRCLE
+        LIFECYCLE
             .iter()
             .map(|stage| {
                 if *stage == part {
@@ -249,7 +238,7 @@ impl ReproReporter for Narrator {
     fn stage_started(&self, stage: &str, _changes: &[Change]) {
         let part = match stage {
             "prepare" => "preprocess",
-            other => CIRCLE
+            other => LIFECYCLE
                 .iter()
                 .find(|name| **name == other)
                 .copied()
@@ -257,9 +246,14 @@ impl ReproReporter for Narrator {
         };
         self.part(part);
         self.bar.set_message(self.circle());
+        self.printer
+            .json_line(&json!({ "event": "stage_started", "stage": stage }));
     }
 
     fn stage_line(&self, stage: &str, line: &str) {
+        if line.starts_with("ERROR: ") {
+            self.detail(line);
+        }
         // The stages' own sentences begin with their names; pip's chatter does not.
         if let Some(told) = line
             .strip_prefix(stage)
@@ -270,6 +264,11 @@ impl ReproReporter for Narrator {
     }
 
     fn stage_finished(&self, result: &StageResult) {
+        self.printer.json_line(&json!({
+            "event": "stage_finished",
+            "stage": result.stage,
+            "outcome": result.outcome,
+        }));
         if result.outcome != StageOutcome::Ran {
             self.detail(&format!("{}: nothing to do", result.stage));
         }

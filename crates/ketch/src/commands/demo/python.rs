@@ -1,22 +1,25 @@
 //! The example's Python packages, in a virtual environment that every demo shares.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _},
+    io::{BufRead as _, BufReader, ErrorKind, Read as _},
     process::{Command, Stdio},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FlockOperation, flock};
 
 use super::{error::DemoError, example::REQUIREMENTS, narrator::Narrator};
+
+/// The first Python that the example's packages are there for.
+const OLDEST: (u32, u32) = (3, 9);
 
 /// Written when an environment is whole; one without it is made anew.
 const COMPLETE: &str = "ketch-complete";
 
-/// Asked of a Python: version, where it is, and whether it can make environments.
-const PROBE: &str = "import sys, venv, ensurepip; \
-    print('%d %d' % sys.version_info[:2]); print(sys.executable); print(sys.version)";
+/// Asked of a Python: version, where it is, and then whether it can make environments.
+const PROBE: &str = "import sys; print('%d %d' % sys.version_info[:2]); \
+    print(sys.executable); print(sys.version); import venv, ensurepip";
 
 /// A Python that can make the environment.
 #[derive(Debug)]
@@ -32,37 +35,43 @@ pub(super) fn find(named: Option<&str>) -> Result<Python, DemoError> {
     let mut looked = Vec::new();
     let mut no_venv = None;
     for candidate in candidates {
-        let output = match Command::new(candidate).args(["-I", "-c", PROBE]).output() {
+        let mut command = Command::new(candidate);
+        command.args(["-I", "-c", PROBE]).stdin(Stdio::null());
+        let output = match command.output() {
             Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                looked.push(format!("there is no `{candidate}`"));
+                continue;
+            }
             Err(error) => {
-                looked.push(format!("`{candidate}`: {error}"));
+                looked.push(format!("`{candidate}` does not run: {error}"));
                 continue;
             }
         };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut lines = text.lines();
+        let Some(version) = lines.next().and_then(version) else {
+            looked.push(format!("`{candidate}` does not answer as Python 3 does"));
+            continue;
+        };
+        let shown = format!("{}.{}", version.0, version.1);
+        if version < OLDEST {
+            looked.push(format!("`{candidate}` is Python {shown}"));
+            continue;
+        }
         if !output.status.success() {
             let message = String::from_utf8_lossy(&output.stderr);
-            let message = message.lines().last().unwrap_or("it fails").to_owned();
-            no_venv = Some(DemoError::NoVenv {
+            no_venv.get_or_insert(DemoError::NoVenv {
                 python: candidate.to_owned(),
-                message,
+                message: last_line(&message),
             });
             continue;
         }
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let mut lines = text.lines();
-        let version = lines.next().unwrap_or_default().to_owned();
-        let numbers: Vec<u32> = version
-            .split(' ')
-            .filter_map(|number| number.parse().ok())
-            .collect();
-        if numbers.as_slice() < [3, 9].as_slice() {
-            looked.push(format!("`{candidate}` is {}", version.replace(' ', ".")));
-            continue;
-        }
+        let executable = lines.next().filter(|path| !path.is_empty());
         return Ok(Python {
-            executable: lines.next().unwrap_or(candidate).to_owned(),
+            executable: executable.unwrap_or(candidate).to_owned(),
             identity: text.clone(),
-            version: version.replace(' ', "."),
+            version: shown,
         });
     }
     Err(no_venv.unwrap_or_else(|| DemoError::NoPython {
@@ -70,14 +79,26 @@ pub(super) fn find(named: Option<&str>) -> Result<Python, DemoError> {
     }))
 }
 
+/// `3 12` as a pair.
+fn version(line: &str) -> Option<(u32, u32)> {
+    let (major, minor) = line.split_once(' ')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+/// What an error of Python's ends with is what it is about.
+fn last_line(text: &str) -> String {
+    let last = text.lines().rfind(|line| !line.trim().is_empty());
+    last.unwrap_or("it gives no reason").trim().to_owned()
+}
+
 /// Makes the environment, or takes the one that is there, and returns its folder.
 ///
 /// Two demos at once wait for each other; one that was killed leaves an environment without its
-/// mark, which is made anew.
+/// mark, which is made anew. The programs that fill it hold the lock too (it is their standard
+/// input), so that nobody begins anew while one that outlived its ketch still writes.
 pub(super) fn prepare(
     python: &Python,
     cache: &Utf8Path,
-    directory: &Utf8Path,
     narrator: &Narrator,
 ) -> Result<Utf8PathBuf, DemoError> {
     let key = ketch_store::hash_bytes(format!("{}\n{REQUIREMENTS}", python.identity).as_bytes());
@@ -85,7 +106,10 @@ pub(super) fn prepare(
     fs::create_dir_all(&environments)?;
     let folder = environments.join(format!("rain-{}", &key.hex()[..16]));
     let lock = fs::File::create(environments.join(format!("{}.lock", &key.hex()[..16])))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        narrator.detail("waiting for another demo, which is making the Python environment");
+        flock(&lock, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+    }
     if folder.join(COMPLETE).exists() {
         narrator.detail(&format!(
             "Python {} with the packages of an earlier run",
@@ -101,12 +125,19 @@ pub(super) fn prepare(
         python.version
     ));
     run_quietly(
-        Command::new(&python.executable).args(["-m", "venv", folder.as_str()]),
+        Command::new(&python.executable)
+            .args(["-m", "venv", folder.as_str()])
+            .stdin(held(&lock)?),
         python,
     )?;
-    install(&folder, directory, narrator)?;
+    install(&folder, &lock, narrator)?;
     fs::write(folder.join(COMPLETE), "")?;
     Ok(folder)
+}
+
+/// An empty standard input that keeps the lock for as long as the program runs.
+fn held(lock: &fs::File) -> std::io::Result<Stdio> {
+    Ok(Stdio::from(lock.file().try_clone()?))
 }
 
 fn run_quietly(command: &mut Command, python: &Python) -> Result<(), DemoError> {
@@ -122,11 +153,11 @@ fn run_quietly(command: &mut Command, python: &Python) -> Result<(), DemoError> 
         + &String::from_utf8_lossy(&output.stderr);
     Err(DemoError::NoVenv {
         python: python.executable.clone(),
-        message: text.lines().last().unwrap_or("it fails").to_owned(),
+        message: last_line(&text),
     })
 }
 
-fn install(folder: &Utf8Path, directory: &Utf8Path, narrator: &Narrator) -> Result<(), DemoError> {
+fn install(folder: &Utf8Path, lock: &fs::File, narrator: &Narrator) -> Result<(), DemoError> {
     let python = folder.join("bin/python");
     let program = |source| DemoError::Program {
         program: python.to_string(),
@@ -149,7 +180,7 @@ fn install(folder: &Utf8Path, directory: &Utf8Path, narrator: &Narrator) -> Resu
             "--progress-bar=off",
         ])
         .args(["--requirement", requirements.as_str()])
-        .stdin(Stdio::null())
+        .stdin(held(lock)?)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -181,10 +212,6 @@ fn install(folder: &Utf8Path, directory: &Utf8Path, narrator: &Narrator) -> Resu
     }
     let told = errors.lines().rfind(|line| line.starts_with("ERROR"));
     Err(DemoError::Pip {
-        message: told
-            .or(errors.lines().last())
-            .unwrap_or("no message")
-            .to_owned(),
-        directory: directory.to_owned(),
+        message: told.map_or_else(|| last_line(&errors), str::to_owned),
     })
 }

@@ -51,30 +51,44 @@ impl Replay<'_> {
             .any(|event| matches!(event.kind, EventKind::GateOverridden { .. }));
         if first > self.story.today {
             self.narrator.detail(&format!("going on with day {first}"));
+            // The day that was cut short ends as it would have.
+            self.evening(first - 1, &mut labelled, &mut villain_acted)?;
         }
         for day in first..self.story.end {
             self.client.predict(self.weather, day)?;
-            while labelled + LABEL_DELAY <= day {
-                self.client.label(self.weather, labelled)?;
-                labelled += 1;
-            }
-            self.handle.settle()?;
-            if day.is_multiple_of(LOOK_EVERY) {
-                let snapshot = self.handle.snapshot();
-                self.narrator
-                    .progress(day, self.story.end, &snapshot.quality);
-                let idle = matches!(snapshot.phase, Phase::Watching | Phase::Collecting);
-                if !villain_acted && day >= self.story.villain_day && idle {
-                    self.act_the_villain(day)?;
-                    villain_acted = true;
-                }
-            }
+            self.evening(day, &mut labelled, &mut villain_acted)?;
         }
         while labelled < self.story.end {
             self.client.label(self.weather, labelled)?;
             labelled += 1;
         }
         self.handle.settle()?;
+        Ok(())
+    }
+
+    /// What follows a day's question: the labels that are known by now, the loop's work, a look at
+    /// how it goes. Done again, it does nothing new.
+    fn evening(
+        &self,
+        day: u64,
+        labelled: &mut u64,
+        villain_acted: &mut bool,
+    ) -> Result<(), CommandError> {
+        while *labelled + LABEL_DELAY <= day {
+            self.client.label(self.weather, *labelled)?;
+            *labelled += 1;
+        }
+        self.handle.settle()?;
+        if day.is_multiple_of(LOOK_EVERY) {
+            let snapshot = self.handle.snapshot();
+            self.narrator
+                .progress(day, self.story.end, &snapshot.quality);
+            let idle = matches!(snapshot.phase, Phase::Watching | Phase::Collecting);
+            if !*villain_acted && day >= self.story.villain_day && idle {
+                self.act_the_villain(day)?;
+                *villain_acted = true;
+            }
+        }
         Ok(())
     }
 

@@ -12,6 +12,9 @@ pub(super) const LABEL_DELAY: u64 = 7;
 /// weather itself differ.
 pub(super) const DRIFT_DAY: u64 = 12_000;
 
+/// The days that the first model learns from.
+const FIRST_WINDOW: (u64, u64) = (0, 3_000);
+
 /// How long the story is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -25,8 +28,8 @@ pub(super) enum Length {
 /// The days of a story; every range ends before its last number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Story {
-    /// What the first model learns from.
-    pub(super) first_day: u64,
+    /// What the first model learns from: these days, in either story.
+    pub(super) learnt: (u64, u64),
     /// The first day that is replayed; what came before is the past.
     pub(super) today: u64,
     /// The day after the last one.
@@ -41,14 +44,14 @@ impl Story {
     pub(super) fn new(length: Length) -> Self {
         match length {
             Length::Full => Self {
-                first_day: 0,
+                learnt: FIRST_WINDOW,
                 today: 3_000,
                 end: 18_159,
                 villain_day: 16_600,
                 looked_back: 3_000,
             },
             Length::Short => Self {
-                first_day: 8_000,
+                learnt: FIRST_WINDOW,
                 today: 11_000,
                 end: 15_200,
                 villain_day: 14_300,
