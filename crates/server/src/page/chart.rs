@@ -33,10 +33,12 @@ pub(super) fn chart(points: &[QualityPoint], events: &[Event]) -> Markup {
         .iter()
         .map(|(at, auc)| format!("{:.1},{:.1}", scale.x(*at), scale.y(*auc)))
         .collect();
-    let marks: Vec<Mark> = events
+    let mut marks: Vec<Mark> = events
         .iter()
         .filter_map(|event| mark(event, &scale))
         .collect();
+    // What matters most is drawn last, where marks stand on each other.
+    marks.sort_by_key(|mark| KINDS.iter().position(|kind| *kind == mark.kind));
     html! {
         svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img"
             aria-label={ "Quality from " (scale.first) " to " (scale.last) } {
@@ -67,6 +69,9 @@ pub(super) fn chart(points: &[QualityPoint], events: &[Event]) -> Markup {
         }
     }
 }
+
+/// Kinds of marks, the most important one last.
+const KINDS: [&str; 5] = ["refused", "canary", "promoted", "rollback", "incident"];
 
 struct Scale {
     first: f64,
