@@ -53,6 +53,8 @@ pub struct LoopOptions {
     pub model: String,
     /// The tracking database.
     pub tracking: Utf8PathBuf,
+    /// In tests: where the identifiers of new runs come from.
+    pub seed: Option<u64>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Hears what the loop does.
@@ -183,11 +185,16 @@ pub fn start_model(options: LoopOptions) -> Result<ModelHandle, ControlError> {
         project,
         model,
         tracking,
+        seed,
         clock,
         reporter,
     } = options;
     let config = model_config(&project, &model)?.clone();
     let tracking = TrackingStore::open(&tracking)?;
+    let tracking = match seed {
+        Some(seed) => tracking.with_seed(seed),
+        None => tracking,
+    };
     let paths = ModelPaths::new(&project.state_dir()?, &model);
     let features: Vec<_> = config
         .features

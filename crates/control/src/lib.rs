@@ -30,7 +30,7 @@ mod versions;
 mod why;
 
 pub use candidate::{CandidateOptions, make_candidate};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, StoppedClock, SystemClock};
 pub use error::ControlError;
 pub use event::{ColumnDrift, Event, EventKind, Position, Trigger};
 pub use gate::{GateReport, check_gate};

@@ -318,7 +318,7 @@ impl From<DemoError> for CommandError {
             | DemoError::Pip { .. }
             | DemoError::Program { .. }
             | DemoError::Http { .. } => ExitStatus::System,
-            DemoError::Io(error) => of_io(error),
+            DemoError::Io(error) | DemoError::Folder { source: error, .. } => of_io(error),
             DemoError::Ending { .. } => ExitStatus::Refused,
             _ => ExitStatus::Failure,
         };

@@ -54,7 +54,7 @@ pub(crate) fn start_project(
     let lock = UpLock::acquire(&state)?;
     // Before anything is loaded: a port that is taken should be told at once.
     let listener = bind(port)?;
-    let (served, without_champion) = with_champion(&project)?;
+    let (served, without_champion) = with_champion(&project, settings)?;
     if served.is_empty() {
         return Err(nothing_to_serve(&without_champion));
     }
@@ -66,6 +66,7 @@ pub(crate) fn start_project(
                 project: Project::open(project.root())?,
                 model,
                 tracking: tracking.clone(),
+                seed: settings.seed,
                 clock: Arc::clone(&clock),
                 reporter: Arc::clone(&reporter),
             })?)
@@ -172,9 +173,12 @@ fn server_path(state: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// The models of `ketch.toml` that are or were served, and the others.
-fn with_champion(project: &Project) -> Result<(Vec<String>, Vec<String>), CommandError> {
+fn with_champion(
+    project: &Project,
+    settings: &Settings,
+) -> Result<(Vec<String>, Vec<String>), CommandError> {
     let state = project.state_dir()?;
-    let tracking = read_tracking(project)?;
+    let tracking = read_tracking(project, settings)?;
     let champion: Alias = "champion".parse()?;
     let mut served = Vec::new();
     let mut others = Vec::new();

@@ -22,17 +22,27 @@ pub(crate) fn open_project(
 }
 
 /// The tracking database, made if it is not there.
-pub(crate) fn open_tracking(project: &Project) -> Result<TrackingStore, CommandError> {
-    Ok(TrackingStore::open(&tracking_path(&project.state_dir()?))?)
+pub(crate) fn open_tracking(
+    project: &Project,
+    settings: &Settings,
+) -> Result<TrackingStore, CommandError> {
+    let tracking = TrackingStore::open(&tracking_path(&project.state_dir()?))?;
+    Ok(match settings.seed {
+        Some(seed) => tracking.with_seed(seed),
+        None => tracking,
+    })
 }
 
 /// The tracking database for reading; none where nothing was recorded yet.
-pub(crate) fn read_tracking(project: &Project) -> Result<Option<TrackingStore>, CommandError> {
+pub(crate) fn read_tracking(
+    project: &Project,
+    settings: &Settings,
+) -> Result<Option<TrackingStore>, CommandError> {
     match TrackingStore::open_read_only(&tracking_path(&project.state_dir()?)) {
         Ok(tracking) => Ok(Some(tracking)),
         Err(TrackingError::NoDatabase { .. }) => Ok(None),
         // Reading an older schema means bringing it up to date.
-        Err(TrackingError::OlderSchema { .. }) => open_tracking(project).map(Some),
+        Err(TrackingError::OlderSchema { .. }) => open_tracking(project, settings).map(Some),
         Err(error) => Err(error.into()),
     }
 }

@@ -136,13 +136,19 @@ fn leaves(name: &str, value: &ketch_dvc::yaml::Value, into: &mut Vec<(String, St
                 leaves(&format!("{name}.{key}"), value, into);
             }
         }
-        _ => {
-            let text = value.as_str().map_or_else(
-                || ketch_dvc::yaml::emit(value).trim_end().to_owned(),
-                str::to_owned,
-            );
-            into.push((name.to_owned(), text));
+        _ => into.push((name.to_owned(), flow(value))),
+    }
+}
+
+/// A value on one line, whole.
+fn flow(value: &ketch_dvc::yaml::Value) -> String {
+    match (value.as_str(), value.as_sequence()) {
+        (Some(text), _) => text.to_owned(),
+        (None, Some(items)) => {
+            let items: Vec<_> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
         }
+        (None, None) => ketch_dvc::yaml::emit(value).trim_end().to_owned(),
     }
 }
 

@@ -12,6 +12,12 @@ use crate::output::CommandOutput;
 /// The moment at which all of a test's commits are made.
 const COMMIT_DATE: &str = "2026-01-02T03:04:05+00:00";
 
+/// The moment at which ketch's clock stands still.
+const CLOCK: &str = "2026-01-02T03:04:05Z";
+
+/// From which the identifiers of runs follow.
+const SEED: &str = "7";
+
 /// What output must not depend on, as patterns with their replacements. Directories are added for
 /// each project.
 const FILTERS: &[(&str, &str)] = &[
@@ -156,6 +162,8 @@ impl TestProject {
             .env("TZ", "UTC")
             .env("NO_COLOR", "1")
             .env("COLUMNS", "100")
+            .env("KETCH_TEST_CLOCK", CLOCK)
+            .env("KETCH_TEST_SEED", SEED)
             // DVC would otherwise report to its makers and look for updates.
             .env("DVC_NO_ANALYTICS", "1")
             .env("DVC_TEST", "true");

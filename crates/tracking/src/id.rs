@@ -112,6 +112,19 @@ impl RunId {
     pub fn random() -> Self {
         Self(Uuid::new_v4().simple().to_string())
     }
+
+    /// The id of the run with this number, from a seed: two outputs of `SplitMix64` (Steele, Lea
+    /// and Flood, 2014). For tests.
+    pub(crate) fn seeded(seed: u64, number: u64) -> Self {
+        let mixed = |place: u64| {
+            let step = number.wrapping_mul(2).wrapping_add(place).wrapping_add(1);
+            let mut state = seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            state ^ (state >> 31)
+        };
+        Self(format!("{:016x}{:016x}", mixed(0), mixed(1)))
+    }
 }
 
 /// An experiment: a small number, `0` for the one called `Default`.

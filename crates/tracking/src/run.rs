@@ -128,7 +128,13 @@ impl TrackingStore {
     ///
     /// [`TrackingError::NoExperiment`], or [`TrackingError::Invalid`] for a bad name or tag.
     pub fn create_run(&self, new: &NewRun) -> Result<Run, TrackingError> {
-        self.create_run_with_id(&RunId::random(), new)
+        let Some(seed) = self.seed else {
+            return self.create_run_with_id(&RunId::random(), new);
+        };
+        let runs: u32 = self.read("count the runs", |moment| {
+            Ok(moment.query_row("SELECT count(*) FROM runs", [], |row| row.get(0))?)
+        })?;
+        self.create_run_with_id(&RunId::seeded(seed, u64::from(runs)), new)
     }
 
     /// Starts a run under a given id: for imports that keep their ids.

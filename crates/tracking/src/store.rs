@@ -32,6 +32,8 @@ pub struct TrackingStore {
     /// `None` when opened for reading. After `readers`, so that it closes last: the last connection
     /// that may write folds the log into the file, which is then whole by itself.
     writer: Option<Mutex<Connection>>,
+    /// Where the identifiers of new runs come from; random without one.
+    pub(crate) seed: Option<u64>,
 }
 
 /// What an acknowledged write has to outlive; see [`TrackingStore`].
@@ -56,7 +58,18 @@ impl TrackingStore {
             path,
             writer: Some(Mutex::new(writer)),
             readers: Mutex::default(),
+            seed: None,
         })
+    }
+
+    /// The same store, in which the identifiers of new runs follow from a seed and the number of
+    /// runs: for tests, whose output must be the same every time.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Self {
+        Self {
+            seed: Some(seed),
+            ..self
+        }
     }
 
     /// Opens an existing database for reading; every write fails with
@@ -71,6 +84,7 @@ impl TrackingStore {
             path: path.to_owned(),
             writer: None,
             readers: Mutex::new(vec![reader]),
+            seed: None,
         })
     }
 

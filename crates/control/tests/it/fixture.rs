@@ -360,6 +360,7 @@ pub(crate) fn start(
         project,
         model: MODEL.to_owned(),
         tracking,
+        seed: None,
         clock: Arc::new(TickingClock::default()),
         reporter,
     })

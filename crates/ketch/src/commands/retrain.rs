@@ -54,7 +54,7 @@ pub(super) fn run(
     warn_of_changes(&project.git().changed_files()?, printer);
     let actor = actor(&project, settings)?;
     let name = name.unwrap_or_else(|| name_from(settings.clock.now()));
-    let tracking = open_tracking(&project)?;
+    let tracking = open_tracking(&project, settings)?;
     let options = CandidateOptions {
         model: &model,
         name: &name,

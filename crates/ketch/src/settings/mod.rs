@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use anstream::ColorChoice;
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_control::{Clock, SystemClock};
+use ketch_control::{Clock, StoppedClock, SystemClock};
 
 use crate::args::GlobalArgs;
 use crate::exit::CommandError;
@@ -23,6 +23,8 @@ pub(crate) struct Settings {
     /// The name of the account, where the system says it.
     pub(crate) login: Option<String>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// In tests: where the identifiers of new runs come from.
+    pub(crate) seed: Option<u64>,
 }
 
 /// What is printed, and how.
@@ -80,7 +82,11 @@ impl Settings {
             printing,
             cache,
             login: variables::login(),
-            clock: Arc::new(SystemClock),
+            clock: match variables::test_clock() {
+                Some(at) => Arc::new(StoppedClock(at)),
+                None => Arc::new(SystemClock),
+            },
+            seed: variables::test_seed(),
         })
     }
 }

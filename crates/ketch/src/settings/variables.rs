@@ -5,6 +5,8 @@ use std::env;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use jiff::Timestamp;
+
 use crate::exit::CommandError;
 
 /// No colours, whatever its value, unless it is empty.
@@ -27,6 +29,20 @@ const XDG_CACHE: &str = "XDG_CACHE_HOME";
 
 /// The account's home; ketch uses `.cache/ketch` in it where the two before are not set.
 const HOME: &str = "HOME";
+
+/// For tests: the time, in the form of RFC 3339; the clock stands still.
+const TEST_CLOCK: &str = "KETCH_TEST_CLOCK";
+
+/// For tests: a number from which the identifiers of new runs follow.
+const TEST_SEED: &str = "KETCH_TEST_SEED";
+
+pub(super) fn test_clock() -> Option<Timestamp> {
+    read(TEST_CLOCK)?.parse().ok()
+}
+
+pub(super) fn test_seed() -> Option<u64> {
+    read(TEST_SEED)?.parse().ok()
+}
 
 pub(super) fn color_refused() -> bool {
     read(NO_COLOR).is_some()

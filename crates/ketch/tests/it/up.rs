@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use crate::support::{FEATURES, commit_all, first_row, model_project};
 
 /// A `ketch up` that is ended with the test.
-struct Up {
+pub(crate) struct Up {
     child: Child,
-    started: Value,
+    pub(crate) started: Value,
 }
 
 impl Up {
-    fn start(project: &TestProject) -> Self {
+    pub(crate) fn start(project: &TestProject) -> Self {
         let mut command: Command = project.ketch_command();
         command
             .args(["up", "--port", "0", "--json"])
@@ -53,7 +53,7 @@ impl Up {
         )
     }
 
-    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build()
@@ -75,7 +75,7 @@ impl Up {
     }
 
     /// Ends it with a signal, and returns the exit code.
-    fn end(mut self, signal: Signal) -> Option<i32> {
+    pub(crate) fn end(mut self, signal: Signal) -> Option<i32> {
         self.signal(signal);
         self.child.wait().expect("an end").code()
     }

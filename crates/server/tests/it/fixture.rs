@@ -82,6 +82,7 @@ impl Fixture {
             project,
             model: "rain".to_owned(),
             tracking: tracking.clone(),
+            seed: None,
             clock: Arc::new(Still),
             reporter: Arc::new(Quiet),
         })

@@ -27,6 +27,8 @@ fn nothing_of_the_machine_leaks_in() {
     GIT_CONFIG_NOSYSTEM=1
     GIT_TERMINAL_PROMPT=0
     HOME=[HOME]
+    KETCH_TEST_CLOCK=[TIME]
+    KETCH_TEST_SEED=7
     LC_ALL=C.UTF-8
     NO_COLOR=1
     TMPDIR=[TMP]

@@ -38,6 +38,21 @@ fn experiments_have_unique_names_and_default_has_id_zero() {
 }
 
 #[test]
+fn with_a_seed_the_same_work_gives_the_same_ids() {
+    let ids = |seed| {
+        let place = Place::new();
+        let store = place.open().with_seed(seed);
+        let experiment = store.create_experiment("weather", 1).unwrap().id;
+        (0..3)
+            .map(|_| store.create_run(&new_run(experiment)).unwrap().id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(7), ids(7));
+    assert_ne!(ids(7)[0], ids(8)[0]);
+    assert_ne!(ids(7)[0], ids(7)[1]);
+}
+
+#[test]
 fn a_run_is_started_filled_and_finished() {
     let place = Place::new();
     let store = place.open();

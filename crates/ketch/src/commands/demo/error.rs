@@ -4,8 +4,13 @@ use camino::Utf8PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
-    #[error("`{directory}` is not empty")]
+    #[error("`{directory}` is not an empty folder")]
     NotEmpty { directory: Utf8PathBuf },
+    #[error("`{directory}` cannot be made, or not be written to")]
+    Folder {
+        directory: Utf8PathBuf,
+        source: std::io::Error,
+    },
     #[error("`{directory}` holds no demo to resume")]
     NothingToResume { directory: Utf8PathBuf },
     #[error("another `ketch demo` is at work in `{directory}`: {holder}")]
@@ -65,7 +70,9 @@ impl DemoError {
                 "a demo began there: go on with `ketch demo --resume {directory}`, or name a new \
                  folder"
             ),
-            Self::NotEmpty { .. } => "name a new folder: `ketch demo DIR`".to_owned(),
+            Self::NotEmpty { .. } | Self::Folder { .. } => {
+                "name a new folder: `ketch demo DIR`".to_owned()
+            }
             Self::NothingToResume { .. } => {
                 "begin one in a new folder: `ketch demo DIR`".to_owned()
             }

@@ -15,10 +15,8 @@ use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_control::{
-    LoopReporter, ModelPaths, RegisterOptions, list_versions, register, tracking_path,
-};
-use ketch_project::{Project, ReproOptions, metrics, repro};
+use ketch_control::{LoopReporter, ModelPaths, RegisterOptions, list_versions, register};
+use ketch_project::{Project, ProjectError, ReproOptions, metrics, repro};
 use ketch_server::bind;
 use ketch_tracking::{Alias, ChangeNote, ModelName, TrackingStore};
 
@@ -38,6 +36,7 @@ use crate::{
     settings::Settings,
     signals::StopSignals,
     up::{Running, start_project},
+    workspace::open_tracking,
 };
 
 /// Take a model through a real drift, from the first data to a rollback
@@ -107,7 +106,7 @@ pub(crate) fn run(
     demo.tell(settings, printer)
         .map_err(|error| match error.status() {
             ExitStatus::Refused => error,
-            _ => error.hint(format!("then go on with `ketch demo --resume {dir}`")),
+            _ => error.hint(format!("go on afterwards with `ketch demo --resume {dir}`")),
         })
 }
 
@@ -153,7 +152,7 @@ impl Demo {
             "collect",
             "the pipeline: collect, prepare, train, evaluate",
         );
-        repro(&project, &ReproOptions::default(), narrator.as_ref())?;
+        run_pipeline(&project, &narrator)?;
         let commit = workspace::commit_results(&project, "Train the first model")?;
         tell_metrics(&project, &narrator, &commit)?;
         narrator.step(
@@ -161,7 +160,7 @@ impl Demo {
             "evaluate",
             "the run and the model's first version in the registry",
         );
-        let tracking = TrackingStore::open(&tracking_path(&project.state_dir()?))?;
+        let tracking = open_tracking(&project, settings)?;
         register_first(&project, &tracking, settings, &narrator)?;
 
         narrator.step(
@@ -264,6 +263,22 @@ fn play(
     Ok(summary)
 }
 
+fn run_pipeline(project: &Project, narrator: &Narrator) -> Result<(), CommandError> {
+    let Err(error) = repro(project, &ReproOptions::default(), narrator) else {
+        return Ok(());
+    };
+    // Most of what a stage writes is not told; what it ended with says what to do.
+    let last_words = match &error {
+        ProjectError::StageFailed(failure) => failure.tail.last().cloned(),
+        _ => None,
+    };
+    let error = CommandError::from(error);
+    Err(match last_words {
+        Some(words) => error.hint(format!("its last words: {words}")),
+        None => error,
+    })
+}
+
 fn tell_metrics(project: &Project, narrator: &Narrator, commit: &str) -> Result<(), CommandError> {
     for (path, numbers) in metrics(project)? {
         let shown: Vec<_> = numbers
@@ -292,19 +307,18 @@ fn register_first(
     }
     let now = settings.clock.now();
     // One without the alias is what a demo leaves that was killed in between.
-    let (version, run, digest) = match versions.into_iter().next_back() {
-        Some(first) => (first.version, first.run, first.digest),
-        None => {
-            let options = RegisterOptions {
-                model: MODEL,
-                run_name: "first",
-                user: "demo",
-                started_at: now,
-                ended_at: settings.clock.now(),
-            };
-            let made = register(project, tracking, &options)?;
-            (made.version, made.run, made.digest)
-        }
+    let (version, run, digest) = if let Some(first) = versions.into_iter().next_back() {
+        (first.version, first.run, first.digest)
+    } else {
+        let options = RegisterOptions {
+            model: MODEL,
+            run_name: "first",
+            user: "demo",
+            started_at: now,
+            ended_at: settings.clock.now(),
+        };
+        let made = register(project, tracking, &options)?;
+        (made.version, made.run, made.digest)
     };
     let note = ChangeNote {
         at_ms: now.as_millisecond(),

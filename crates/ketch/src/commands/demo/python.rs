@@ -212,6 +212,9 @@ fn install(folder: &Utf8Path, lock: &fs::File, narrator: &Narrator) -> Result<()
     }
     let told = errors.lines().rfind(|line| line.starts_with("ERROR"));
     Err(DemoError::Pip {
-        message: told.map_or_else(|| last_line(&errors), str::to_owned),
+        message: told.map_or_else(
+            || last_line(&errors),
+            |line| line.trim_start_matches("ERROR: ").to_owned(),
+        ),
     })
 }

@@ -70,10 +70,14 @@ pub(super) fn claim(
     let taken = || DemoError::NotEmpty {
         directory: directory.to_owned(),
     };
-    if !is_free(directory)? {
+    let folder = |source| DemoError::Folder {
+        directory: directory.to_owned(),
+        source,
+    };
+    if !is_free(directory).map_err(folder)? {
         return Err(taken());
     }
-    fs::create_dir_all(directory.join(".ketch"))?;
+    fs::create_dir_all(directory.join(".ketch")).map_err(folder)?;
     let lock = lock(directory)?;
     // Another one may have begun, and ended, since the look above.
     if path.exists() {
@@ -97,10 +101,10 @@ pub(super) fn claim(
 
 /// Whether there is nothing that a demo could destroy: no folder, an empty one, or one that a demo
 /// was killed in before it had even begun.
-fn is_free(directory: &Utf8Path) -> Result<bool, DemoError> {
-    match directory.symlink_metadata() {
+fn is_free(directory: &Utf8Path) -> std::io::Result<bool> {
+    match fs::symlink_metadata(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(error),
         Ok(_) if !directory.is_dir() => return Ok(false),
         Ok(_) => {}
     }

@@ -39,7 +39,7 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let ListArgs { model } = args;
     let project = open_project(settings, printer)?;
-    let rows = match read_tracking(&project)? {
+    let rows = match read_tracking(&project, settings)? {
         Some(tracking) => rows(&tracking, model.as_ref())?,
         None => Vec::new(),
     };

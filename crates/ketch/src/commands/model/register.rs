@@ -62,7 +62,7 @@ pub(super) fn run(
         refuse_where_it_serves(&project, &model)?;
     }
     let actor = actor(&project, settings)?;
-    let tracking = open_tracking(&project)?;
+    let tracking = open_tracking(&project, settings)?;
     let name: ModelName = model.parse()?;
 
     let known = known_version(&tracking, &name, &made, &config.artifact, &commit)?;

@@ -32,7 +32,7 @@ pub(super) fn run(
     let ListArgs {} = args;
     let project = open_project(settings, printer)?;
     let mut rows = Vec::new();
-    if let Some(tracking) = read_tracking(&project)? {
+    if let Some(tracking) = read_tracking(&project, settings)? {
         for experiment in tracking.experiments()? {
             rows.extend(tracking.runs(experiment.id)?.into_iter().map(|run| Row {
                 experiment_name: experiment.name.clone(),

@@ -34,7 +34,7 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let ShowArgs { run: wanted } = args;
     let project = open_project(settings, printer)?;
-    let Some(tracking) = read_tracking(&project)? else {
+    let Some(tracking) = read_tracking(&project, settings)? else {
         return Err(unknown(&wanted));
     };
     let run = find(&tracking, &wanted)?;
