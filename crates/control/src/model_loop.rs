@@ -25,6 +25,7 @@ use crate::{
     monitor::{Alarm, Monitor},
     registration::milliseconds,
     state::{ModelState, PendingRelease, Retraining},
+    versions::list_versions,
 };
 
 /// The actor of what the loop does by itself.
@@ -358,28 +359,34 @@ impl ModelLoop {
     fn retrain(&mut self, retraining: &Retraining) -> Result<(), ControlError> {
         let number = retraining.number;
         let started = self.clock.now();
-        let made = self.window_params(retraining).and_then(|params| {
-            make_candidate(
-                &self.project,
-                &self.tracking,
-                &CandidateOptions {
-                    model: &self.model,
-                    name: &format!("retrain-{number}"),
-                    params: &params,
-                    reason: &format!("retrain {number} of the loop"),
-                    user: LOOP,
-                },
-                self.clock.as_ref(),
-                &Silent,
-            )
-        });
+        let name = format!("retrain-{number}");
+        let made = match self.made_before_a_crash(number, &name) {
+            Ok(Some(made)) => Ok(made),
+            Ok(None) => self.window_params(retraining).and_then(|params| {
+                let made = make_candidate(
+                    &self.project,
+                    &self.tracking,
+                    &CandidateOptions {
+                        model: &self.model,
+                        name: &name,
+                        params: &params,
+                        reason: &format!("retrain {number} of the loop"),
+                        user: LOOP,
+                    },
+                    self.clock.as_ref(),
+                    &Silent,
+                )?;
+                Ok((made.version, made.run, made.commit))
+            }),
+            Err(error) => Err(error),
+        };
         let kind = match made {
-            Ok(made) => match self.load(made.version) {
+            Ok((version, run, commit)) => match self.load(version) {
                 Ok(_) => EventKind::RetrainFinished {
                     retrain: number,
-                    version: made.version,
-                    run: made.run,
-                    commit: made.commit.unwrap_or_default(),
+                    version,
+                    run,
+                    commit: commit.unwrap_or_default(),
                     seconds: self.clock.now().duration_since(started).as_secs_f64(),
                 },
                 Err(error) => EventKind::RetrainFailed {
@@ -393,6 +400,27 @@ impl ModelLoop {
             },
         };
         self.record(LOOP, kind)
+    }
+
+    /// The candidate (version, run, commit) of a retrain that was registered, but not journalled,
+    /// when a crash came. An older journal's retrain of the same number does not count.
+    fn made_before_a_crash(
+        &self,
+        number: u64,
+        name: &str,
+    ) -> Result<Option<(u32, String, Option<String>)>, ControlError> {
+        let begun = self.events.iter().rev().find_map(|event| match event.kind {
+            EventKind::RetrainStarted { retrain, .. } if retrain == number => Some(event.at),
+            _ => None,
+        });
+        let Some(begun) = begun else { return Ok(None) };
+        for row in list_versions(&self.tracking, &self.model)? {
+            let run = self.tracking.run(&row.run.parse()?)?;
+            if row.run_name == name && run.started_at_ms >= milliseconds(begun) {
+                return Ok(Some((row.version, row.run, row.commit)));
+            }
+        }
+        Ok(None)
     }
 
     /// The parameters that choose the rows to learn from; none when the pipeline has no such.

@@ -1,6 +1,9 @@
 //! ketch from outside: as people and scripts see it.
 
 mod data;
+mod demo;
+mod demo_bad_input;
+mod demo_support;
 mod help;
 mod layering;
 mod pipeline;

@@ -109,7 +109,9 @@ impl Rollout {
             Variant::Pinned => return,
         }
         self.interval_labels += 1;
-        if self.interval_labels >= INTERVAL_LABELS {
+        // A step may end with these labels, so they must count before it does.
+        let enough = self.labels_in_step >= self.options.minimum_labels;
+        if self.interval_labels >= INTERVAL_LABELS || enough {
             self.close_interval();
         }
     }
@@ -212,6 +214,21 @@ mod tests {
         };
         assert!(worse >= 100.0);
         assert_eq!(counts.canary_bad, counts.canary);
+    }
+
+    #[test]
+    fn the_labels_that_end_a_step_count_before_it_ends() {
+        let mut rollout = Rollout::new(RolloutOptions {
+            steps: vec![50, 100],
+            minimum_labels: 9,
+            alpha: 0.05,
+            ..options()
+        });
+        for _ in 0..9 {
+            rollout.observe(Variant::Champion, Badness::Good);
+            rollout.observe(Variant::Canary, Badness::Bad);
+        }
+        assert!(matches!(rollout.verdict(), Verdict::RollBack { .. }));
     }
 
     #[test]
