@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::yaml::{self, Value};
+use crate::yaml::{self, Key, Value};
 
 /// Writes a string as `json.dumps` does: everything that is not printable ASCII is escaped.
 pub(crate) fn write_string(text: &str, out: &mut String) {
@@ -36,7 +36,10 @@ fn push_escape(unit: u16, out: &mut String) {
     }
 }
 
-/// `json.dumps(value, sort_keys=True)`. None if the value holds a date, which JSON cannot say.
+/// `json.dumps(value, sort_keys=True)`.
+///
+/// None where Python fails too: the value holds a date, or a mapping with keys of two kinds, which
+/// have no order (`{1: a, b: c}`).
 pub(crate) fn to_sorted_json(value: &Value) -> Option<String> {
     let mut out = String::new();
     write_value(value, &mut out)?;
@@ -75,19 +78,37 @@ fn write_value(value: &Value, out: &mut String) -> Option<()> {
     Some(())
 }
 
-fn write_mapping(entries: &IndexMap<String, Value>, out: &mut String) -> Option<()> {
+fn write_mapping(entries: &IndexMap<Key, Value>, out: &mut String) -> Option<()> {
     let mut sorted: Vec<_> = entries.iter().collect();
     sorted.sort_by_key(|(key, _)| *key);
+    if sorted
+        .windows(2)
+        .any(|pair| pair[0].0.python_cmp(pair[1].0).is_none())
+    {
+        return None;
+    }
     out.push('{');
     for (index, (key, value)) in sorted.into_iter().enumerate() {
         if index > 0 {
             out.push_str(", ");
         }
-        write_string(key, out);
+        write_key(key, out)?;
         out.push_str(": ");
         write_value(value, out)?;
     }
     out.push('}');
+    Some(())
+}
+
+/// Keys are always text in JSON: `{0: 1, true: 2}` has the keys `"0"` and `"true"`.
+fn write_key(key: &Key, out: &mut String) -> Option<()> {
+    let Some(value) = key.scalar() else {
+        write_string(key, out);
+        return Some(());
+    };
+    out.push('"');
+    write_value(value, out)?;
+    out.push('"');
     Some(())
 }
 
@@ -107,6 +128,26 @@ mod tests {
             to_sorted_json(&value.to_value()).unwrap(),
             r#"{"a": "\u00fc\ud83d\ude00\u007f/\u001b\f", "b": [1, 1e-05, Infinity, null], "z": {}}"#
         );
+        for (text, json) in [
+            ("{1: 2, 0: 3, 10: 4}", Some(r#"{"0": 3, "1": 2, "10": 4}"#)),
+            (
+                "{1.5: 1, 1: 2, true: 3, -1: 0}",
+                None, // a duplicate key in YAML
+            ),
+            (
+                "{1.5: 1, true: 3, -1: 0}",
+                Some(r#"{"-1": 0, "true": 3, "1.5": 1}"#),
+            ),
+            ("{null: 1}", Some(r#"{"null": 1}"#)),
+            ("{.inf: 1}", Some(r#"{"Infinity": 1}"#)),
+            ("{1e+16: 1}", Some(r#"{"1e+16": 1}"#)),
+            ("{null: 1, 1: 2}", None),
+            ("{a: 1, 1: 2}", None),
+            ("{2020-01-01: 1}", None),
+        ] {
+            let value = yaml::parse(text, "").map(|node| node.to_value());
+            assert_eq!(value.ok().and_then(|v| to_sorted_json(&v)).as_deref(), json);
+        }
         assert_eq!(to_sorted_json(&Value::Timestamp("2020-01-01".into())), None);
     }
 }

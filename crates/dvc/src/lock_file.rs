@@ -5,18 +5,17 @@ use indexmap::IndexMap;
 use crate::FormatError;
 use crate::schema::Source;
 use crate::stage_lock::StageLock;
-use crate::yaml::{self, Value};
+use crate::yaml::{self, Key, Value};
 
 /// A `dvc.lock` file (schema 2.0).
 ///
 /// Stages keep their place; a new one goes to the end. A stage that is not set again, or set to
-/// what it was, keeps its text byte for byte: versions of DVC's writer fold long lines differently,
-/// and a key that is a number must stay one.
+/// what it was, keeps its text byte for byte: versions of DVC's writer fold long lines differently.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LockFile {
     stages: IndexMap<String, StageLock>,
     /// The whole document as it is written.
-    document: IndexMap<String, Value>,
+    document: IndexMap<Key, Value>,
     /// What was read.
     text: Option<String>,
 }
@@ -27,7 +26,7 @@ const SCHEMA: &str = "2.0";
 impl LockFile {
     /// A lock file without stages.
     pub fn empty() -> Self {
-        let document = IndexMap::from([("schema".to_owned(), Value::from(SCHEMA))]);
+        let document = IndexMap::from([(Key::from("schema"), Value::from(SCHEMA))]);
         Self {
             stages: IndexMap::new(),
             document,
@@ -62,7 +61,7 @@ impl LockFile {
                 "stages" => {
                     for stage in source.entries(&entry.value, "stages")? {
                         let lock = StageLock::read(source, &stage.value, &stage.key)?;
-                        file.stages.insert(stage.key.clone(), lock);
+                        file.stages.insert(stage.key.to_string(), lock);
                     }
                 }
                 _ => return Err(source.unknown_key(entry, "dvc.lock", KEYS)),
@@ -87,21 +86,24 @@ impl LockFile {
     pub fn set_stage(&mut self, name: &str, stage: StageLock) {
         let stages = self
             .document
-            .entry("stages".to_owned())
+            .entry(Key::from("stages"))
             .or_insert(Value::Null);
         if !matches!(stages, Value::Mapping(_)) {
             *stages = Value::Mapping(IndexMap::new());
         }
         if let Value::Mapping(stages) = stages {
-            stages.insert(name.to_owned(), stage.to_value());
+            let key = yaml::key_named(stages, name).cloned();
+            stages.insert(key.unwrap_or_else(|| name.into()), stage.to_value());
         }
         self.stages.insert(name.to_owned(), stage);
     }
 
     /// Forgets a stage; what it was, if it was there.
     pub fn remove_stage(&mut self, name: &str) -> Option<StageLock> {
-        if let Some(Value::Mapping(stages)) = self.document.get_mut("stages") {
-            stages.shift_remove(name);
+        if let Some(Value::Mapping(stages)) = self.document.get_mut("stages")
+            && let Some(key) = yaml::key_named(stages, name).cloned()
+        {
+            stages.shift_remove(&key);
         }
         self.stages.shift_remove(name)
     }
@@ -157,14 +159,11 @@ mod tests {
         let params = IndexMap::from([
             (
                 "a.yaml".to_owned(),
-                IndexMap::from([("k".to_owned(), Value::Int(1))]),
+                IndexMap::from([("k".into(), Value::Int(1))]),
             ),
             (
                 "params.yaml".to_owned(),
-                IndexMap::from([
-                    ("z".to_owned(), Value::Null),
-                    ("b.c".to_owned(), Value::Int(2)),
-                ]),
+                IndexMap::from([("z".into(), Value::Null), ("b.c".into(), Value::Int(2))]),
             ),
         ]);
         file.set_stage(

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::schema::Source;
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{Entry, Key, Node, Value};
 use crate::{FormatError, ObjectId};
 
 /// An output or a dependency and the state it was recorded in.
@@ -324,14 +324,14 @@ impl OutputEntry {
 /// A mapping under construction: the first value for a key stays, and nothing is left out.
 #[derive(Default)]
 pub(crate) struct Fields {
-    pub(crate) fields: IndexMap<String, Value>,
+    pub(crate) fields: IndexMap<Key, Value>,
 }
 
 impl Fields {
     pub(crate) fn put(&mut self, key: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.fields
-                .entry(key.to_owned())
+                .entry(Key::from(key))
                 .or_insert_with(|| value.into());
         }
     }

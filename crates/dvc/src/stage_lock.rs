@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::json::to_sorted_json;
 use crate::output_entry::{EntryPlace, Fields};
 use crate::schema::Source;
-use crate::yaml::{self, Node, Value};
+use crate::yaml::{self, Key, Node, Value};
 use crate::{FormatError, OutputEntry};
 
 /// What a stage was run with and what came out.
@@ -18,8 +18,9 @@ pub struct StageLock {
     /// The command after substitution: text, or a list of texts.
     pub command: Value,
     pub deps: Vec<OutputEntry>,
-    /// Parameter file → dotted name → value.
-    pub params: IndexMap<String, IndexMap<String, Value>>,
+    /// Parameter file → dotted name → value. A file that is tracked whole may have a key at its top
+    /// that is not text.
+    pub params: IndexMap<String, IndexMap<Key, Value>>,
     pub outs: Vec<OutputEntry>,
 }
 
@@ -61,7 +62,7 @@ impl StageLock {
                     for file in source.entries(node, key)? {
                         let values = source.entries(&file.value, &file.key)?;
                         let values = values.iter().map(|e| (e.key.clone(), e.value.to_value()));
-                        stage.params.insert(file.key.clone(), values.collect());
+                        stage.params.insert(file.key.to_string(), values.collect());
                     }
                 }
                 _ => return Err(source.unknown_key(entry, "a stage of dvc.lock", KEYS)),
@@ -81,7 +82,8 @@ impl StageLock {
     /// The name of the stage's directory in the run cache: what it runs, on what, to which paths.
     ///
     /// None where DVC keeps no record: no command, nothing it depends on, no outputs, a dependency
-    /// whose content is not known, or anything outside the local file system. The caller also
+    /// whose content is not known, anything outside the local file system, or a parameter that JSON
+    /// cannot say: a date, a mapping whose keys have no common order (DVC fails there). The caller also
     /// leaves out stages that always run, have persistent outputs or uncached plain ones: those
     /// are not in the record.
     pub fn run_cache_key(&self) -> Option<String> {
@@ -94,7 +96,7 @@ impl StageLock {
         let mut paths: Vec<&str> = self.outs.iter().map(|out| out.path.as_str()).collect();
         paths.sort_unstable();
         let paths = paths.into_iter().map(Value::from).collect::<Vec<_>>();
-        record.insert("outs".to_owned(), Value::Sequence(paths));
+        record.insert("outs".into(), Value::Sequence(paths));
         hash(Value::Mapping(record))
     }
 
@@ -146,12 +148,12 @@ impl StageLock {
     fn params_value(&self) -> Option<Value> {
         let mut files: Vec<_> = self.params.iter().collect();
         files.sort_by_key(|(file, _)| (*file != DEFAULT_PARAMS_FILE, *file));
-        let files: IndexMap<String, Value> = files
+        let files: IndexMap<Key, Value> = files
             .into_iter()
             .map(|(file, values)| {
                 let mut values = values.clone();
                 values.sort_unstable_keys();
-                (file.clone(), Value::Mapping(values))
+                (Key::from(file.as_str()), Value::Mapping(values))
             })
             .collect();
         (!files.is_empty()).then_some(Value::Mapping(files))
@@ -187,7 +189,7 @@ fn drop_sizes(value: &mut Value) {
     match value {
         Value::Sequence(items) => items.iter_mut().for_each(drop_sizes),
         Value::Mapping(entries) => {
-            entries.retain(|key, _| !NOT_HASHED.contains(&key.as_str()));
+            entries.retain(|key, _| !(key.is_text() && NOT_HASHED.contains(&key.as_str())));
             entries.values_mut().for_each(drop_sizes);
         }
         _ => {}

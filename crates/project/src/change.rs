@@ -4,7 +4,7 @@ use std::fmt;
 
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
-use ketch_dvc::yaml::{Value, emit};
+use ketch_dvc::yaml::{Key, Value, emit};
 use ketch_dvc::{OutputEntry, StageLock, params};
 use ketch_store::Reporter;
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl fmt::Display for Change {
 
 pub(crate) const DEFAULT_PARAMS: &str = "params.yaml";
 
-type Parameters = IndexMap<String, IndexMap<String, Value>>;
+type Parameters = IndexMap<String, IndexMap<Key, Value>>;
 
 /// A stage held against its record.
 #[derive(Debug)]
@@ -224,7 +224,7 @@ fn compare_parameters(before: &Parameters, now: &Parameters, changes: &mut Vec<C
             if before != after {
                 changes.push(Change::Parameter {
                     file: file.into(),
-                    key: key.clone(),
+                    key: key.to_string(),
                     before: before.map(show_value),
                     after: after.map(show_value),
                 });
@@ -268,7 +268,7 @@ fn current_parameters(stage: &Stage) -> Result<Parameters, ProjectError> {
                             key: key.to_owned(),
                         }
                     })?;
-                    values.insert(key.to_owned(), value.clone());
+                    values.insert(Key::from(key), value.clone());
                 }
             }
         }

@@ -104,7 +104,7 @@ fn of_stage(project: &Project, index: &Index, stage: &Stage) -> Result<StageLine
     for (file, values) in &recorded.params {
         for (key, value) in values {
             let name = if file == DEFAULT_PARAMS {
-                key.clone()
+                key.to_string()
             } else {
                 format!("{file}:{key}")
             };

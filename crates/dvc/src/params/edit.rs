@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use toml::de::{DeTable, DeValue};
 
-use super::json::to_json;
+use super::json::{text_key, to_json};
 use super::read::{Format, lookup, parse};
 use crate::FormatError;
 use crate::schema::nearest;
@@ -51,7 +51,10 @@ pub fn set_in_text(
 
 fn replace(root: &mut Value, path: &[&str], value: Value) {
     let place = path.iter().try_fold(root, |parent, step| match parent {
-        Value::Mapping(entries) => entries.get_mut(*step),
+        Value::Mapping(entries) => {
+            let key = yaml::key_named(entries, step)?.clone();
+            entries.get_mut(&key)
+        }
         Value::Sequence(items) => items.get_mut(step.parse::<usize>().ok()?),
         _ => None,
     });
@@ -87,7 +90,7 @@ fn collect_names(value: &Value, prefix: &str, names: &mut Vec<String>) {
             return;
         }
         let name = if prefix.is_empty() {
-            key.clone()
+            key.to_string()
         } else {
             format!("{prefix}.{key}")
         };
@@ -142,7 +145,7 @@ fn set_toml(text: &str, path: &[&str], value: &Value) -> Option<String> {
     splice(text, found.span(), &to_toml(value)?.to_string())
 }
 
-/// None for what TOML cannot say: nothing, a number beyond 64 bits.
+/// None for what TOML cannot say: nothing, a number beyond 64 bits, a key that is not text.
 fn to_toml(value: &Value) -> Option<toml::Value> {
     Some(match value {
         Value::Null | Value::BigInt(_) => return None,
@@ -157,7 +160,7 @@ fn to_toml(value: &Value) -> Option<toml::Value> {
         Value::Mapping(entries) => {
             let entries = entries
                 .iter()
-                .map(|(key, value)| Some((key.clone(), to_toml(value)?)));
+                .map(|(key, value)| Some((text_key(key)?, to_toml(value)?)));
             toml::Value::Table(entries.collect::<Option<_>>()?)
         }
     })

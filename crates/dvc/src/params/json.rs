@@ -1,6 +1,6 @@
 //! JSON values, from and to the text of a JSON file.
 
-use crate::yaml::Value;
+use crate::yaml::{Key, Value};
 
 pub(super) fn from_json(json: serde_json::Value) -> Value {
     use serde_json::Value as Json;
@@ -17,13 +17,13 @@ pub(super) fn from_json(json: serde_json::Value) -> Value {
         Json::Object(entries) => Value::Mapping(
             entries
                 .into_iter()
-                .map(|(key, value)| (key, from_json(value)))
+                .map(|(key, value)| (key.into(), from_json(value)))
                 .collect(),
         ),
     }
 }
 
-/// None for what JSON cannot say: `inf`, `nan`, a number beyond 64 bits.
+/// None for what JSON cannot say: `inf`, `nan`, a number beyond 64 bits, a key that is not text.
 pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
     use serde_json::Value as Json;
     Some(match value {
@@ -37,8 +37,12 @@ pub(super) fn to_json(value: &Value) -> Option<serde_json::Value> {
         Value::Mapping(entries) => Json::Object(
             entries
                 .iter()
-                .map(|(key, value)| Some((key.clone(), to_json(value)?)))
+                .map(|(key, value)| Some((text_key(key)?, to_json(value)?)))
                 .collect::<Option<_>>()?,
         ),
     })
+}
+
+pub(super) fn text_key(key: &Key) -> Option<String> {
+    key.is_text().then(|| key.to_string())
 }

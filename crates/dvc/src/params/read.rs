@@ -73,12 +73,12 @@ pub fn parse(file_name: &str, text: &str) -> Result<Value, FormatError> {
 }
 
 /// The value under a dotted name (`train.lr`, `layers.0`), as DVC looks it up: a dot always goes
-/// one level down, and a number picks from a list.
+/// one level down, and a number picks from a list, or names a key that is this number.
 pub fn lookup<'a>(value: &'a Value, dotted: &str) -> Option<&'a Value> {
     dotted
         .split('.')
         .try_fold(value, |value, step| match value {
-            Value::Mapping(entries) => entries.get(step),
+            Value::Mapping(entries) => entries.get(yaml::key_named(entries, step)?),
             Value::Sequence(items) => items.get(step.parse::<usize>().ok()?),
             _ => None,
         })
@@ -95,7 +95,7 @@ fn from_toml(value: toml::Value) -> Value {
         toml::Value::Table(entries) => Value::Mapping(
             entries
                 .into_iter()
-                .map(|(key, value)| (key, from_toml(value)))
+                .map(|(key, value)| (key.into(), from_toml(value)))
                 .collect(),
         ),
     }

@@ -53,7 +53,7 @@ impl PipelineFile {
                 "stages" => {
                     for stage in source.mapping(node, key)? {
                         file.stages
-                            .insert(stage.key.clone(), StageSpec::read(source, stage)?);
+                            .insert(stage.key.to_string(), StageSpec::read(source, stage)?);
                     }
                 }
                 "metrics" => file.metrics = literal_strings(source, node, key)?,

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 
 use crate::FormatError;
 use crate::schema::Source;
-use crate::yaml::{Node, NodeKind, Span, Value};
+use crate::yaml::{Key, Node, NodeKind, Span, Value};
 
 /// The error for a part of `dvc.yaml` that is not read yet.
 pub(super) fn not_read_yet(source: Source<'_>, span: Span, what: &str) -> FormatError {
@@ -58,7 +58,11 @@ pub(super) fn literal_value(source: Source<'_>, node: &Node) -> Result<Value, Fo
         NodeKind::Mapping(entries) => {
             let mut out = IndexMap::with_capacity(entries.len());
             for entry in entries {
-                let key = literal(source, entry.key_span, &entry.key)?;
+                let key = if entry.key.is_text() {
+                    Key::from(literal(source, entry.key_span, &entry.key)?)
+                } else {
+                    entry.key.clone()
+                };
                 out.insert(key, literal_value(source, &entry.value)?);
             }
             Value::Mapping(out)

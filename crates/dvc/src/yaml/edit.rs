@@ -5,11 +5,12 @@
 
 use std::ops::Range;
 
-use super::Value;
 use super::emit::{emit_collection, emit_entry, emit_inline};
+use super::key::key_named;
 use super::node::{Entry, Node, NodeKind, Style};
 use super::parse::{BLANKS, parse};
 use super::scalar::Context;
+use super::{Key, Value};
 
 /// The text with its value changed to `target`; what does not change keeps its place, its
 /// comments and its style. None if that cannot be done by replacing pieces of the text.
@@ -43,8 +44,8 @@ pub(crate) fn set_at(text: &str, root: &Node, path: &[&str], value: &Value) -> O
         list: Vec::new(),
     };
     match &parent.kind {
-        NodeKind::Mapping(entries) => {
-            let entry = entries.iter().find(|entry| entry.key == *last)?;
+        NodeKind::Mapping(_) => {
+            let entry = parent.entry(last)?;
             edits.replace_entry(parent, entry, value)?;
         }
         NodeKind::Sequence(items) => {
@@ -64,7 +65,10 @@ fn child<'n>(node: &'n Node, step: &str) -> Option<&'n Node> {
 
 fn value_at<'v>(root: &'v mut Value, path: &[&str]) -> Option<&'v mut Value> {
     path.iter().try_fold(root, |value, step| match value {
-        Value::Mapping(entries) => entries.get_mut(*step),
+        Value::Mapping(entries) => {
+            let key = key_named(entries, step)?.clone();
+            entries.get_mut(&key)
+        }
         Value::Sequence(items) => items.get_mut(step.parse::<usize>().ok()?),
         _ => None,
     })
@@ -104,7 +108,7 @@ impl Edits<'_> {
         &mut self,
         node: &Node,
         entries: &[Entry],
-        wanted: &indexmap::IndexMap<String, Value>,
+        wanted: &indexmap::IndexMap<Key, Value>,
         depth: usize,
     ) -> Option<()> {
         if node.style == Style::Alias || wanted.is_empty() {
@@ -136,7 +140,7 @@ impl Edits<'_> {
                 self.push(end..end, format!("\n{}{entry}", " ".repeat(indent)));
             } else {
                 let end = self.end_of_entry(last)?;
-                let name = emit_inline(&Value::String(key.clone()), Context::Flow);
+                let name = emit_inline(&key.to_value(), Context::Flow);
                 self.push(
                     end..end,
                     format!(", {name}: {}", emit_inline(value, Context::Flow)),

@@ -7,9 +7,9 @@
 
 use indexmap::IndexMap;
 
-use super::Value;
 use super::float::python_repr;
 use super::scalar::{Context, Quotes, has_break, is_break, is_printable, quotes};
+use super::{Key, Value};
 
 const WIDTH: usize = 80;
 const STEP: usize = 2;
@@ -51,8 +51,8 @@ fn document(value: &Value, mut writer: Writer) -> Writer {
 
 /// One `key: value` whose key stands in column `indent`; the first line has no indentation and
 /// the last no line break.
-pub(super) fn emit_entry(key: &str, value: &Value, indent: usize) -> String {
-    let entries = IndexMap::from([(key.to_owned(), value.clone())]);
+pub(super) fn emit_entry(key: &Key, value: &Value, indent: usize) -> String {
+    let entries = IndexMap::from([(key.clone(), value.clone())]);
     emit_part(indent, |writer| writer.entries(&entries))
 }
 
@@ -101,7 +101,7 @@ pub(super) fn emit_inline(value: &Value, context: Context) -> String {
             let entries: Vec<_> = entries
                 .iter()
                 .map(|(key, value)| {
-                    let key = emit_inline(&Value::String(key.clone()), Context::Flow);
+                    let key = emit_inline(&key.to_value(), Context::Flow);
                     format!("{key}: {}", emit_inline(value, Context::Flow))
                 })
                 .collect();
@@ -222,10 +222,10 @@ impl Writer {
         }
     }
 
-    fn entries(&mut self, entries: &IndexMap<String, Value>) {
+    fn entries(&mut self, entries: &IndexMap<Key, Value>) {
         for (key, value) in entries {
             self.start_block_line();
-            let name = Value::String(key.clone());
+            let name = key.to_value();
             if key.chars().count() < SIMPLE_KEY_LIMIT && !has_break(key) {
                 self.node(&name, Place::SimpleKey);
                 self.indicator(":", false, false);
@@ -246,6 +246,10 @@ impl Writer {
             }
             let may_split = place != Place::SimpleKey;
             let Value::String(text) = value else {
+                // A null is written as nothing, but not where a key must stand.
+                if place == Place::SimpleKey && matches!(value, Value::Null) {
+                    return writer.plain("null", may_split);
+                }
                 return writer.plain(&plain_text(value), may_split);
             };
             let context = if may_split {
@@ -403,9 +407,9 @@ impl Writer {
                 self.put(&escape);
                 start = at + 1;
             }
-            let pending = at.saturating_sub(start);
             let foldable = at > 0 && at + 1 < chars.len() && (ch == ' ' || start >= at);
-            if may_split && foldable && self.column + pending > WIDTH {
+            // Behind an escape `start` is one ahead, and DVC counts one column less.
+            if may_split && foldable && self.column + at > WIDTH + start {
                 let mut backslash = fold_needs_backslash(&chars, start, at);
                 if !backslash && chars[start.max(at)] != ' ' && !self.spoils() {
                     backslash = true;

@@ -3,6 +3,7 @@
 mod edit;
 mod emit;
 mod float;
+mod key;
 mod node;
 mod parse;
 mod resolve;
@@ -10,10 +11,12 @@ mod scalar;
 mod value;
 
 pub use emit::{emit, emit_readable};
+pub use key::Key;
 pub use node::{Entry, Node, NodeKind, Span, Style};
 pub use parse::parse;
 pub use value::Value;
 
 pub(crate) use edit::{set_at, update_text, update_to_depth};
 pub(crate) use float::python_repr;
+pub(crate) use key::key_named;
 pub(crate) use parse::check_length;

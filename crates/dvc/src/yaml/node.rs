@@ -1,6 +1,6 @@
 //! A parsed YAML node that remembers where it stood.
 
-use super::Value;
+use super::{Key, Value};
 
 /// Where something stands in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,8 +56,7 @@ pub enum NodeKind {
 /// One key of a mapping and its value.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The key's text. A key that is not text in YAML (`1:`) is kept as it was written.
-    pub key: String,
+    pub key: Key,
     pub key_span: Span,
     pub value: Node,
     /// Whether the entry came through a merge key (`<<: *base`).
@@ -82,10 +81,14 @@ impl Node {
 
     /// The value under `key`, if this is a mapping that has it.
     pub fn get(&self, key: &str) -> Option<&Self> {
-        self.entries()?
-            .iter()
-            .find(|entry| entry.key == key)
-            .map(|entry| &entry.value)
+        self.entry(key).map(|entry| &entry.value)
+    }
+
+    /// The entry whose key is the text `key`, or else one that is not text and reads as `key`.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        let entries = self.entries()?;
+        let of_text = entries.iter().find(|entry| entry.key == key);
+        of_text.or_else(|| entries.iter().find(|entry| entry.key.as_str() == key))
     }
 
     /// The entries, if this is a mapping.

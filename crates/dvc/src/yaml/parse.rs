@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, StructureStyle, Tag};
 
-use super::Value;
 use super::node::{Entry, Node, NodeKind, Span, Style};
 use super::resolve::{float_value, int_value, plain_value};
+use super::{Key, Value};
 use crate::FormatError;
 
 /// Longest text that is read, in bytes.
@@ -341,18 +341,18 @@ impl<'t> Reader<'t> {
                 self.merge(&value, &mut merged)?;
                 continue;
             }
-            let Some(name) = key.text() else {
+            let Some(name) = key.scalar().cloned().and_then(Key::from_scalar) else {
                 return Err(self
                     .error(format!("a key cannot be {}", key.kind_name()), key.span)
                     .with_hint("quote the key if it is meant as text"));
             };
-            if !seen.insert(name.to_owned()) {
+            if !seen.insert(name.clone()) {
                 return Err(self
                     .error(format!("duplicate key `{name}`"), key.span)
                     .with_hint("keep one of the two: DVC refuses a file with both"));
             }
             entries.push(Entry {
-                key: name.to_owned(),
+                key: name,
                 key_span: key.span,
                 value,
                 merged: false,

@@ -2,10 +2,12 @@
 
 use indexmap::IndexMap;
 
+use super::Key;
+
 /// A YAML value.
 ///
-/// Integers and floats compare by number, as in Python: `Int(1) == Float(1.0)`. Mappings compare
-/// without regard to order.
+/// Numbers compare as in Python: `Int(1) == Float(1.0) == Bool(true)`. Mappings compare without
+/// regard to order.
 #[derive(Debug, Clone)]
 pub enum Value {
     /// `null`, `~` or nothing.
@@ -19,7 +21,7 @@ pub enum Value {
     Timestamp(String),
     String(String),
     Sequence(Vec<Self>),
-    Mapping(IndexMap<String, Self>),
+    Mapping(IndexMap<Key, Self>),
 }
 
 impl Value {
@@ -50,7 +52,7 @@ impl Value {
     }
 
     /// The entries, if this is a mapping.
-    pub fn as_mapping(&self) -> Option<&IndexMap<String, Self>> {
+    pub fn as_mapping(&self) -> Option<&IndexMap<Key, Self>> {
         match self {
             Self::Mapping(entries) => Some(entries),
             _ => None,
@@ -75,9 +77,15 @@ impl Value {
             }
             (Self::Mapping(left), Self::Mapping(right)) => {
                 left.len() == right.len()
-                    && left
-                        .iter()
-                        .all(|(key, l)| right.get(key).is_some_and(|r| l.is_same(r)))
+                    && left.iter().all(|(key, l)| {
+                        right
+                            .get_key_value(key)
+                            .is_some_and(|(k, r)| key.is_same(k) && l.is_same(r))
+                    })
+            }
+            // Equal in Python, but not the same text.
+            (Self::Bool(_), _) | (_, Self::Bool(_)) => {
+                matches!((self, other), (Self::Bool(left), Self::Bool(right)) if left == right)
             }
             _ => self == other,
         }
@@ -106,6 +114,12 @@ impl PartialEq for Value {
             (Self::Int(left), Self::Int(right)) => left == right,
             (Self::BigInt(left), Self::BigInt(right)) => left == right,
             (Self::Float(left), Self::Float(right)) => left == right,
+            (Self::Bool(value), Self::Int(int)) | (Self::Int(int), Self::Bool(value)) => {
+                *int == i64::from(*value)
+            }
+            (Self::Bool(value), Self::Float(float)) | (Self::Float(float), Self::Bool(value)) => {
+                *float == f64::from(u8::from(*value))
+            }
             (Self::Int(int), Self::Float(float)) | (Self::Float(float), Self::Int(int)) => {
                 int_equals_float(*int, *float)
             }
@@ -171,8 +185,8 @@ impl From<Vec<Self>> for Value {
     }
 }
 
-impl From<IndexMap<String, Self>> for Value {
-    fn from(entries: IndexMap<String, Self>) -> Self {
+impl From<IndexMap<Key, Self>> for Value {
+    fn from(entries: IndexMap<Key, Self>) -> Self {
         Self::Mapping(entries)
     }
 }
@@ -203,24 +217,16 @@ mod tests {
         );
         assert_ne!(Value::Float(f64::NAN), Value::Float(f64::NAN));
         assert_ne!(Value::String("1".into()), Value::Int(1));
+        assert_eq!(Value::Bool(true), Value::Int(1));
+        assert_eq!(Value::Float(0.0), Value::Bool(false));
+        assert_ne!(Value::Bool(true), Value::Int(2));
+        assert!(!Value::Bool(true).is_same(&Value::Int(1)));
     }
 
     #[test]
     fn mappings_compare_without_order() {
-        let left = Value::Mapping(
-            [
-                ("a".to_owned(), Value::Int(1)),
-                ("b".to_owned(), Value::Null),
-            ]
-            .into(),
-        );
-        let right = Value::Mapping(
-            [
-                ("b".to_owned(), Value::Null),
-                ("a".to_owned(), Value::Int(1)),
-            ]
-            .into(),
-        );
+        let left = Value::Mapping([("a".into(), Value::Int(1)), ("b".into(), Value::Null)].into());
+        let right = Value::Mapping([("b".into(), Value::Null), ("a".into(), Value::Int(1))].into());
         assert_eq!(left, right);
     }
 }

@@ -5,7 +5,7 @@ use ketch_dvc::yaml::{self, Value};
 use serde_json::Value as Json;
 
 fn mapping(key: &str, value: Value) -> Value {
-    Value::Mapping(IndexMap::from([(key.to_owned(), value)]))
+    Value::Mapping(IndexMap::from([(key.into(), value)]))
 }
 
 /// Parameters are recorded by their Python `repr`; what DVC wrote for them is YAML that we read.
@@ -117,5 +117,22 @@ fn the_golden_file_is_the_one_described() {
             with("as_param")
         ),
         (119, 119, 119, 28)
+    );
+}
+
+#[test]
+fn an_escape_in_the_last_column_does_not_fold_yet() {
+    // DVC 3.67.1 with ruamel.yaml 0.19.1.
+    let path = "p/mnfja j hr o pw d pd    y  k qf lcdy b w  b fa]OrV!#<:%^qR9c0'x/\\ b ccd  tfju  hvzgp   towddn ";
+    let value = mapping(
+        "stages",
+        mapping(
+            "train",
+            mapping("outs", Value::Sequence(vec![mapping("path", path.into())])),
+        ),
+    );
+    assert_eq!(
+        yaml::emit(&value),
+        "stages:\n  train:\n    outs:\n    - path: \"p/mnfja j hr o pw d pd    y  k qf lcdy b w  b fa]OrV!#<:%^qR9c0'x/\\\\\\\n        \\ b ccd  tfju  hvzgp   towddn \"\n"
     );
 }

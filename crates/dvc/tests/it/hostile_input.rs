@@ -70,17 +70,34 @@ fn other_documents_tags_and_keys_are_refused() {
 }
 
 #[test]
-fn keys_that_are_no_text_are_kept_as_written() {
-    let value = yaml::parse("1: a\ntrue: b\n1.50: c\n", "x.yaml")
-        .unwrap()
-        .to_value();
-    let keys: Vec<_> = value
-        .as_mapping()
-        .unwrap()
-        .keys()
-        .map(String::as_str)
-        .collect();
-    assert_eq!(keys, ["1", "true", "1.50"]);
+fn keys_that_are_no_text_stay_what_they_are() {
+    let text = "0x10: a\ntrue: b\n1.50: c\n~: d\n'1': e\n.inf: f\n2020-01-01: g\n";
+    let value = yaml::parse(text, "x.yaml").unwrap().to_value();
+    let entries = value.as_mapping().unwrap();
+    let keys: Vec<_> = entries.keys().map(yaml::Key::as_str).collect();
+    assert_eq!(
+        keys,
+        ["16", "True", "1.5", "None", "1", "inf", "2020-01-01"]
+    );
+    assert!(!entries.contains_key("16") && entries.contains_key("1"));
+    assert_eq!(
+        yaml::emit(&value),
+        "16: a\ntrue: b\n1.5: c\nnull: d\n'1': e\n.inf: f\n2020-01-01: g\n"
+    );
+}
+
+#[test]
+fn keys_that_python_takes_for_one_are_duplicates() {
+    for text in [
+        "1: a\n1.0: b\n",
+        "true: a\n1: b\n",
+        "~: a\nnull: b\n",
+        "0x10: a\n16: b\n",
+    ] {
+        let error = yaml::parse(text, "x.yaml").unwrap_err().to_string();
+        assert!(error.contains("duplicate key"), "{error}");
+    }
+    assert!(yaml::parse("1: a\n'1': b\n", "x.yaml").is_ok());
 }
 
 #[test]

@@ -59,12 +59,14 @@ fn to_json(value: &Value) -> serde_json::Value {
         Value::Float(number) => json!({"__float__": number.to_string()}),
         Value::String(text) => json!(text),
         Value::Sequence(items) => items.iter().map(to_json).collect(),
-        Value::Mapping(entries) => Json::Object(
-            entries
-                .iter()
-                .map(|(key, value)| (key.clone(), to_json(value)))
-                .collect(),
-        ),
+        // As pairs, because JSON has only text for keys.
+        Value::Mapping(entries) => {
+            let pairs = entries.iter();
+            let pairs: Vec<_> = pairs
+                .map(|(key, value)| json!([to_json(&key.to_value()), to_json(value)]))
+                .collect();
+            json!({"__pairs__": pairs})
+        }
         Value::BigInt(_) | Value::Timestamp(_) => unreachable!("not generated"),
     }
 }
@@ -77,7 +79,7 @@ def value(v):
     if isinstance(v, dict):
         if list(v) == ["__float__"]:
             return float(v["__float__"])
-        return {k: value(x) for k, x in v.items()}
+        return {value(k): value(x) for k, x in v["__pairs__"]}
     return v
 documents = [value(d) for d in json.load(sys.stdin)]
 "#;
@@ -104,7 +106,12 @@ fn stage() -> impl Strategy<Value = StageLock> {
     let params = prop::collection::vec(
         (
             prop::sample::select(vec!["params.yaml", "a.toml", "z/p.json"]),
-            values.prop_map(|values| values.into_iter().collect::<IndexMap<_, _>>()),
+            values.prop_map(|values| {
+                let values = values.into_iter();
+                values
+                    .map(|(key, value)| (key.into(), value))
+                    .collect::<IndexMap<_, _>>()
+            }),
         ),
         0..3,
     );
@@ -157,7 +164,11 @@ json.dump(answers, sys.stdout)
     let answers = ask(&python, &script, &input);
     let mut readable = 0;
     for (document, answer) in documents.iter().zip(answers.as_array().unwrap()) {
-        assert_eq!(yaml::emit(document), answer[0].as_str().unwrap());
+        let (ours, dvcs) = (yaml::emit(document), answer[0].as_str().unwrap());
+        for (ours, dvcs) in ours.split('\n').zip(dvcs.split('\n')) {
+            assert_eq!(ours, dvcs);
+        }
+        assert_eq!(ours, dvcs);
         readable += usize::from(answer[1] == true);
     }
     assert!(
@@ -201,7 +212,14 @@ fn names_run_cache_entries_as_dvc_does() {
     let script = format!(
         "{READ_INPUT}
 from dvc.stage.cache import _get_cache_hash
-json.dump([[_get_cache_hash(dict(d), key=True), _get_cache_hash(d)] for d in documents], sys.stdout)
+answers = []
+for document in documents:
+    try:
+        answers.append([_get_cache_hash(dict(document), key=True), _get_cache_hash(document)])
+    except TypeError as error:
+        assert 'not supported between' in str(error), error
+        answers.append(None)
+json.dump(answers, sys.stdout)
 "
     );
     let input = stages
@@ -209,7 +227,14 @@ json.dump([[_get_cache_hash(dict(d), key=True), _get_cache_hash(d)] for d in doc
         .map(|stage| to_json(&yaml::parse(&stage.to_text(), "run").unwrap().to_value()));
     let answers = ask(&python, &script, &input.collect());
     let mut compared = 0;
+    let mut unordered = 0;
     for (stage, answer) in stages.iter().zip(answers.as_array().unwrap()) {
+        if answer.is_null() {
+            // Keys of two kinds: DVC fails, we keep no record.
+            assert_eq!(stage.run_cache_key(), None);
+            unordered += 1;
+            continue;
+        }
         // Paths may look like URLs, which have no key here or in DVC.
         let Some(key) = stage.run_cache_key() else {
             continue;
@@ -222,6 +247,7 @@ json.dump([[_get_cache_hash(dict(d), key=True), _get_cache_hash(d)] for d in doc
         compared += 1;
     }
     assert!(compared > 100, "only {compared} stages had a key");
+    assert!(unordered > 5, "only {unordered} stages had mixed keys");
 }
 
 #[test]
@@ -266,4 +292,46 @@ json.dump(answers, sys.stdout)
         compared > 100,
         "ConfigObj read only {compared} of its own files back"
     );
+}
+
+#[test]
+fn a_stage_with_numbers_for_keys_is_unchanged_for_dvc() {
+    let Some(python) = python() else { return };
+    let params = "class_weight: {0: 1.0, 1: 2.5}\n7: {true: x, 1.5: z}\n";
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    fs_err::write(path("params.yaml"), params).unwrap();
+    fs_err::write(
+        path("dvc.yaml"),
+        "stages:\n  s:\n    cmd: cp params.yaml o\n    params:\n    - class_weight\n    - class_weight.0\n    - '7'\n    - 7.True\n    outs:\n    - o\n",
+    )
+    .unwrap();
+    let dvc = |arguments: &[&str]| {
+        let output = Command::new(python.with_file_name("dvc"))
+            .args(arguments)
+            .current_dir(directory.path())
+            .env("DVC_NO_ANALYTICS", "1")
+            .env("DVC_SITE_CACHE_DIR", path("site"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    dvc(&["init", "--no-scm", "-q"]);
+    dvc(&["repro", "-q"]);
+    let theirs = fs_err::read_to_string(path("dvc.lock")).unwrap();
+    assert!(theirs.contains("          0: 1.0\n"), "{theirs}");
+
+    let read = LockFile::parse(&theirs, "dvc.lock").unwrap();
+    let mut ours = LockFile::empty();
+    ours.set_stage("s", read.stages()["s"].clone());
+    assert_eq!(ours.to_text(), theirs);
+    fs_err::write(path("dvc.lock"), ours.to_text()).unwrap();
+    assert_eq!(dvc(&["status", "--json"]).trim(), "{}");
+
+    let values = ketch_dvc::params::parse("params.yaml", params).unwrap();
+    for (name, value) in &read.stages()["s"].params["params.yaml"] {
+        let found = ketch_dvc::params::lookup(&values, name);
+        assert_eq!(found, Some(value), "{name}");
+    }
 }

@@ -1,7 +1,7 @@
 //! What must hold for every value.
 
 use indexmap::IndexMap;
-use ketch_dvc::yaml::{self, Value};
+use ketch_dvc::yaml::{self, Key, Value};
 use ketch_dvc::{Config, Manifest, ManifestEntry, ObjectId, params};
 use proptest::prelude::*;
 
@@ -27,10 +27,14 @@ fn manifest() -> impl Strategy<Value = Manifest> {
 }
 
 /// Names of one step, so that a dotted name means one place.
-fn params_file() -> impl Strategy<Value = IndexMap<String, Value>> {
-    let group = prop::collection::hash_map("[a-z]{1,8}", value(), 1..5)
+fn params_file() -> impl Strategy<Value = IndexMap<Key, Value>> {
+    let name = prop_oneof![
+        "[a-z]{1,8}".prop_map(Key::from),
+        any::<u8>().prop_map(|number| Key::from(i64::from(number))),
+    ];
+    let group = prop::collection::hash_map(name, value(), 1..5)
         .prop_map(|entries| Value::Mapping(entries.into_iter().collect()));
-    prop::collection::hash_map("[a-z]{1,8}", group, 1..4)
+    prop::collection::hash_map("[a-z]{1,8}".prop_map(Key::from), group, 1..4)
         .prop_map(|entries| entries.into_iter().collect())
 }
 

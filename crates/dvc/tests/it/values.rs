@@ -1,6 +1,6 @@
 //! Generated YAML values.
 
-use ketch_dvc::yaml::Value;
+use ketch_dvc::yaml::{Key, Value};
 use proptest::prelude::*;
 
 /// Texts that are hard to write: indicators, blanks, numbers, dates, long words, breaks.
@@ -88,6 +88,22 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
+fn number() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        (-12_i64..12).prop_map(Value::Int),
+        any::<i64>().prop_map(Value::Int),
+        (-100.0..100.0).prop_map(Value::Float),
+        any::<f64>()
+            .prop_filter("NaN", |number| !number.is_nan())
+            .prop_map(Value::Float),
+    ]
+}
+
+fn key(scalar: Value) -> Key {
+    Key::from_scalar(scalar).expect("a scalar")
+}
+
 pub(crate) fn value() -> impl Strategy<Value = Value> {
     scalar().prop_recursive(4, 24, 5, |inner| {
         prop_oneof![
@@ -107,6 +123,12 @@ pub(crate) fn document() -> impl Strategy<Value = Value> {
 }
 
 fn mapping_of(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-    prop::collection::vec((text(), inner), 0..5)
-        .prop_map(|entries| Value::Mapping(entries.into_iter().collect()))
+    // Python sorts keys only where all are text, or all are numbers.
+    let keys = prop_oneof![
+        6 => prop::collection::vec(text().prop_map(Key::from), 0..5),
+        2 => prop::collection::vec(number().prop_map(key), 0..5),
+        1 => prop::collection::vec(scalar().prop_map(key), 0..5),
+    ];
+    (keys, prop::collection::vec(inner, 5))
+        .prop_map(|(keys, values)| Value::Mapping(keys.into_iter().zip(values).collect()))
 }
