@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{self, Value};
-use ketch_dvc::{LockFile, ObjectId, OutputEntry, StageLock};
+use ketch_dvc::{LegacyHasher, LockFile, ObjectId, OutputEntry, StageLock};
 use ketch_testkit::peer;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -291,6 +291,55 @@ json.dump(answers, sys.stdout)
     assert!(
         compared > 100,
         "ConfigObj read only {compared} of its own files back"
+    );
+}
+
+#[test]
+fn hashes_as_dvc_2_did() {
+    let Some(python) = python() else { return };
+    let line = prop_oneof![
+        4 => prop::sample::select(vec!["word", ",", "\r\n", "\r", "\n", "\t\u{8}", "é", "\u{7f}\u{7f}"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..6),
+    ];
+    let content = prop::collection::vec(line, 0..200).prop_map(|pieces| pieces.concat());
+    // Some are longer than a chunk.
+    let content = (content, 0..12_usize, 0..3_usize).prop_map(|(piece, kind, shift)| {
+        let times = if kind == 0 {
+            (3 << 20) / piece.len().max(1)
+        } else {
+            1
+        };
+        [vec![b'x'; shift], piece.repeat(times)].concat()
+    });
+    let contents = samples(&content);
+    let directory = tempfile::tempdir().unwrap();
+    let paths: Vec<_> = (0..contents.len())
+        .map(|number| directory.path().join(number.to_string()))
+        .collect();
+    for (path, content) in paths.iter().zip(&contents) {
+        fs_err::write(path, content).unwrap();
+    }
+    let script = "
+import json, sys
+from dvc_data.hashfile.hash import file_md5
+from dvc_objects.fs import localfs
+answers = []
+for path in json.load(sys.stdin):
+    answers.append([file_md5(path, localfs, name=name) for name in ('md5-dos2unix', 'md5')])
+json.dump(answers, sys.stdout)
+";
+    let answers = ask(&python, script, &serde_json::json!(paths));
+    let mut converted = 0;
+    for (content, answer) in contents.iter().zip(answers.as_array().unwrap()) {
+        let mut hasher = LegacyHasher::new();
+        hasher.update(content);
+        assert_eq!(hasher.finish().hex(), answer[0].as_str().unwrap());
+        converted += usize::from(answer[0] != answer[1]);
+    }
+    assert!(
+        (20..contents.len() - 20).contains(&converted),
+        "{converted}"
     );
 }
 
