@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::diff::Cell;
 use crate::{ColumnKind, Schema, Table, TableBuilder, TableError};
 
 /// A file's words for a missing value, in a column whose other values are not text. (In a text
@@ -141,17 +142,7 @@ impl Source<'_> {
     /// short. The parser takes the end of the file for the closing quote.
     fn ends_inside_quotes(&self, last: &ByteRecord) -> bool {
         let start = last.position().map_or(0, ::csv::Position::byte) as usize;
-        let raw = self
-            .text
-            .get(start..)
-            .unwrap_or_default()
-            .trim_ascii_start();
-        let odd_quotes = raw.split(|&byte| byte == b'"').count() % 2 == 0;
-        let opens = raw.first() == Some(&b'"')
-            || raw
-                .windows(2)
-                .any(|pair| pair[1] == b'"' && matches!(pair[0], b',' | b'\t'));
-        odd_quotes && opens
+        ends_inside_quotes(self.text.get(start..).unwrap_or_default())
     }
 
     fn read(
@@ -186,13 +177,24 @@ impl Source<'_> {
     }
 }
 
-fn line(record: &ByteRecord) -> u64 {
+/// Whether a record, with all that is behind it in the file, opens a quote and does not close it.
+pub(crate) fn ends_inside_quotes(raw: &[u8]) -> bool {
+    let raw = raw.trim_ascii_start();
+    let odd_quotes = raw.split(|&byte| byte == b'"').count() % 2 == 0;
+    let opens = raw.first() == Some(&b'"')
+        || raw
+            .windows(2)
+            .any(|pair| pair[1] == b'"' && matches!(pair[0], b',' | b'\t'));
+    odd_quotes && opens
+}
+
+pub(crate) fn line(record: &ByteRecord) -> u64 {
     record.position().map_or(0, ::csv::Position::line)
 }
 
 /// What a column may still be, given the values seen so far.
 #[derive(Debug, Clone)]
-struct Guess {
+pub(crate) struct Guess {
     any: bool,
     /// In the order of preference.
     candidates: Vec<ColumnKind>,
@@ -209,8 +211,22 @@ impl Default for Guess {
 }
 
 impl Guess {
-    fn narrow(&mut self, field: &str) {
-        if missing(field) {
+    /// True when the field is of a plain form that fits what the column is already: most are, and
+    /// reading them in full would take most of the time.
+    pub(crate) fn fits(&self, field: &[u8]) -> bool {
+        match self.candidates.as_slice() {
+            // Text stays text.
+            [] => true,
+            _ if !self.any => false,
+            [ColumnKind::Int64, ColumnKind::Float64] => is_plain_int(field),
+            [ColumnKind::Float64] => is_plain_number(field),
+            [ColumnKind::Timestamp] => is_plain_time(field),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn narrow(&mut self, field: &str) {
+        if self.fits(field.as_bytes()) || missing(field) {
             return;
         }
         self.any = true;
@@ -223,13 +239,27 @@ impl Guess {
         });
     }
 
-    fn kind(&self) -> ColumnKind {
+    pub(crate) fn kind(&self) -> ColumnKind {
         match self.candidates.first() {
             _ if !self.any => ColumnKind::Float64,
             Some(&kind) => kind,
             None => ColumnKind::Text,
         }
     }
+}
+
+/// What a field of a column of this kind says.
+pub(crate) fn cell(kind: ColumnKind, field: &str) -> Cell {
+    match kind {
+        ColumnKind::Int64 => int64(field).map(Cell::Int),
+        ColumnKind::Float64 | ColumnKind::Float32 => float64(field).map(Cell::Float),
+        ColumnKind::Boolean => boolean(field).map(Cell::Boolean),
+        ColumnKind::Timestamp => {
+            timestamp(field).map(|instant| Cell::Timestamp(instant.as_microsecond()))
+        }
+        ColumnKind::Text => (!field.is_empty()).then(|| Cell::Text(field.to_owned())),
+    }
+    .unwrap_or(Cell::Null)
 }
 
 /// A column being filled; the guess has shown that its values parse.
@@ -278,6 +308,47 @@ impl Values {
 fn missing(field: &str) -> bool {
     let field = field.trim();
     field.is_empty() || MISSING.contains(&field)
+}
+
+/// `0`, `-12`: what surely fits 64 bits and is no identifier.
+fn is_plain_int(field: &[u8]) -> bool {
+    let digits = field.strip_prefix(b"-").unwrap_or(field);
+    matches!(digits.len(), 1..=18)
+        && digits.iter().all(u8::is_ascii_digit)
+        && (digits[0] != b'0' || digits.len() == 1)
+}
+
+/// As [`is_plain_int`], or with a point and digits behind it.
+fn is_plain_number(field: &[u8]) -> bool {
+    let Some(point) = field.iter().position(|&byte| byte == b'.') else {
+        return is_plain_int(field);
+    };
+    let (whole, fraction) = (&field[..point], &field[point + 1..]);
+    is_plain_int(whole) && !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit)
+}
+
+/// A day of a month's first 28, alone or with a time to the second, with `T` or a blank.
+fn is_plain_time(field: &[u8]) -> bool {
+    let number = |at: usize| match field.get(at..at + 2) {
+        Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => (tens - b'0') * 10 + (ones - b'0'),
+        _ => u8::MAX,
+    };
+    let year = field.len() >= 10 && field[..4].iter().all(u8::is_ascii_digit);
+    let day = year
+        && field[4] == b'-'
+        && field[7] == b'-'
+        && matches!(number(5), 1..=12)
+        && matches!(number(8), 1..=28);
+    let time = || {
+        matches!(field[10], b'T' | b' ')
+            && field[13] == b':'
+            && field[16] == b':'
+            && number(11) < 24
+            && number(14) < 60
+            && number(17) < 60
+            && (field.len() == 19 || field[19] == b'Z')
+    };
+    day && (field.len() == 10 || (matches!(field.len(), 19 | 20) && time()))
 }
 
 /// True for `007` and `00.5`, which are identifiers, and false for `0`, `0.5` and `-0.5`.

@@ -101,6 +101,24 @@ pub enum TableError {
     RecordTooLarge { bytes: usize, limit: usize },
     #[error("the segment `{path}` took no more records after a write failed")]
     SegmentBroken { path: Utf8PathBuf },
+    #[error("`{path}` has no column `{column}`, which the rows are matched by")]
+    NoKeyColumn {
+        path: Utf8PathBuf,
+        column: String,
+        available: Vec<String>,
+    },
+    #[error("column `{column}` is both a key and ignored")]
+    KeyIgnored { column: String },
+    #[error("`{before}` and `{after}` have no column in common")]
+    NothingInCommon {
+        before: Utf8PathBuf,
+        after: Utf8PathBuf,
+    },
+    #[error("the tolerance {tolerance} is not a number from 0 up")]
+    BadTolerance { tolerance: f64 },
+    /// What takes the list of changes refused it.
+    #[error("cannot write the list of changed rows")]
+    WriteChanges { source: std::io::Error },
     /// Arrow refused something this crate believed to be right.
     #[error("cannot convert the columns")]
     Convert { source: arrow::error::ArrowError },
@@ -128,7 +146,7 @@ impl TableError {
             Self::UnsupportedType { .. } => {
                 Some("read only the columns you need, or convert this one before".to_owned())
             }
-            Self::NoSuchColumn { available, .. } => {
+            Self::NoSuchColumn { available, .. } | Self::NoKeyColumn { available, .. } => {
                 Some(format!("the columns are: {}", available.join(", ")))
             }
             Self::RecordTooLarge { .. } => Some("append fewer rows at a time".to_owned()),

@@ -11,6 +11,7 @@
 
 mod builder;
 mod csv;
+mod diff;
 mod error;
 mod normalise;
 mod parquet;
@@ -20,6 +21,10 @@ mod table;
 
 pub use builder::TableBuilder;
 pub use csv::read_csv;
+pub use diff::{
+    Cell, CellChange, DiffSide, PerSide, Retyped, RowChange, RowDiff, RowDiffOptions, RowValues,
+    row_diff,
+};
 pub use error::TableError;
 pub use parquet::{parquet_schema, read_parquet, read_parquet_columns, write_parquet_atomically};
 pub use schema::{Column, ColumnKind, Schema};

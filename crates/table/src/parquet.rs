@@ -13,7 +13,7 @@ use parquet::file::properties::WriterProperties;
 
 use crate::{Schema, Table, TableError, normalise};
 
-const BATCH_ROWS: usize = 65_536;
+pub(crate) const BATCH_ROWS: usize = 65_536;
 
 /// The names and kinds of a file's columns, from its footer alone.
 pub fn parquet_schema(path: &Utf8Path) -> Result<Schema, TableError> {
@@ -100,7 +100,9 @@ pub(crate) fn sync_folder(folder: &Utf8Path) -> std::io::Result<()> {
     }
 }
 
-fn open(path: &Utf8Path) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>, TableError> {
+pub(crate) fn open(
+    path: &Utf8Path,
+) -> Result<ParquetRecordBatchReaderBuilder<std::fs::File>, TableError> {
     let file = File::open(path).map_err(|source| TableError::Io {
         path: path.to_owned(),
         source,
@@ -137,7 +139,7 @@ fn collect(
 
 /// The decoder of parquet 59.3 panics on about one in a hundred damaged files. That is the file's
 /// fault and must not take the process along; nothing the closure touched is used afterwards.
-fn guarded<T>(
+pub(crate) fn guarded<T>(
     path: &Utf8Path,
     read: impl FnOnce() -> Result<T, TableError>,
 ) -> Result<T, TableError> {

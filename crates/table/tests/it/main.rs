@@ -5,6 +5,7 @@
 mod csv;
 mod parquet;
 mod peers;
+mod row_diff;
 mod segment;
 mod table;
 
