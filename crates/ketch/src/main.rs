@@ -19,6 +19,7 @@ mod progress;
 mod settings;
 mod signals;
 mod table;
+mod targets;
 mod up;
 mod workspace;
 

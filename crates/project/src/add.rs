@@ -6,6 +6,7 @@ use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
 use crate::content::save;
+use crate::partial::keep_absent;
 use crate::paths::{overlap, read_if_there, relative};
 use crate::stage::Index;
 use crate::{Project, ProjectError, gitignore};
@@ -35,11 +36,15 @@ pub struct AddedData {
     pub size: u64,
     /// How many files, of a directory.
     pub files: Option<u64>,
+    /// How many of these files are neither here nor in the cache: the directory was pulled in
+    /// part, and the rest of it stays recorded.
+    pub absent: u64,
 }
 
 /// Puts data into the cache, keeps it out of Git and records it in `.dvc` files.
 ///
-/// A `.dvc` file that is there keeps what people wrote into it. The data itself is not touched.
+/// A `.dvc` file that is there keeps what people wrote into it. The data itself stays as it is, or
+/// becomes links to the cache where `cache.type` says so.
 pub fn add(
     project: &Project,
     options: &AddOptions,
@@ -60,6 +65,7 @@ pub fn add(
     for path in targets {
         add_one(project, &path, reporter, &mut report)?;
     }
+    project.remember();
     report.changed_files.sort();
     report.changed_files.dedup();
     if project.autostage() {
@@ -74,7 +80,8 @@ fn add_one(
     reporter: &dyn Reporter,
     report: &mut AddReport,
 ) -> Result<(), ProjectError> {
-    let content = save(project, path, reporter)?;
+    let mut content = save(project, path, reporter)?;
+    let mut absent = 0;
     if let Some(file) = gitignore::ignore(project, path)? {
         report.changed_files.push(project.shown(&file));
     }
@@ -89,7 +96,10 @@ fn add_one(
         Some(before) => {
             let mut known = DvcFile::parse(&before, project.shown(&file).as_str())?;
             match known.outs.iter_mut().find(|out| out.path == name) {
-                Some(entry) => content.record(entry),
+                Some(entry) => {
+                    (content, absent) = keep_absent(project, path, entry, content)?;
+                    content.record(entry);
+                }
                 None => known.outs = vec![content.entry(name)],
             }
             known.update_text(&before)
@@ -102,6 +112,7 @@ fn add_one(
         id: content.id,
         size: content.size,
         files: content.files,
+        absent,
     });
     Ok(())
 }

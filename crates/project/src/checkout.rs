@@ -1,13 +1,14 @@
 //! Outputs and tracked data out of the cache.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::OutputEntry;
-use ketch_store::{Reporter, hash_directory, hash_file};
+use ketch_dvc::{ObjectId, OutputEntry};
+use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::content::{Hasher, is_cached, restore};
 use crate::paths::join;
 use crate::stage::Index;
+use crate::trash::{keep_unsaved, move_there};
 use crate::{Project, ProjectError};
 
 /// What to restore.
@@ -16,6 +17,9 @@ pub struct CheckoutOptions {
     /// Outputs, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
     pub overwrite: Overwrite,
+    /// The folder below `.ketch/trash` that takes what is overwritten and saved nowhere; such
+    /// content is gone where there is none.
+    pub trash: Option<String>,
 }
 
 /// What to do about content that is saved nowhere.
@@ -33,6 +37,10 @@ pub struct CheckoutReport {
     pub unchanged: Vec<Utf8PathBuf>,
     /// Recorded, but not in the cache.
     pub missing: Vec<Utf8PathBuf>,
+    /// Those of `restored` that were not there before.
+    pub added: Vec<Utf8PathBuf>,
+    /// What was overwritten, saved nowhere, and is in the trash now.
+    pub trashed: Vec<Utf8PathBuf>,
 }
 
 /// Makes outputs what `dvc.lock` and the `.dvc` files record.
@@ -70,9 +78,22 @@ pub fn checkout(
         }
     }
     for (path, entry) in pending {
+        if path.symlink_metadata().is_err() {
+            report.added.push(project.shown(&path));
+        } else if let (Overwrite::Force, Some(name)) = (options.overwrite, &options.trash) {
+            let is_directory = path.symlink_metadata().is_ok_and(|found| found.is_dir());
+            if is_directory && !entry.md5.as_ref().is_some_and(ObjectId::is_directory) {
+                // A file takes the place of all of it, of what `.dvcignore` hides too.
+                report.trashed.push(move_there(project, name, &path)?);
+            } else {
+                let kept = keep_unsaved(project, name, &path, reporter)?;
+                report.trashed.extend(kept);
+            }
+        }
         restore(project, &path, &entry, reporter)?;
         report.restored.push(project.shown(&path));
     }
+    project.remember();
     Ok(report)
 }
 
@@ -130,16 +151,10 @@ fn is_saved(
     path: &Utf8Path,
     reporter: &dyn Reporter,
 ) -> Result<bool, ProjectError> {
-    let Ok(metadata) = fs_err::metadata(path) else {
+    if fs_err::metadata(path).is_err() {
         return Ok(true);
-    };
-    if metadata.is_dir() {
-        let (manifest, _) = hash_directory(project.root(), path, reporter)?;
-        return Ok(manifest
-            .entries()
-            .iter()
-            .all(|entry| project.cache().contains(&entry.md5)));
     }
-    let (id, _) = hash_file(path)?;
-    Ok(project.cache().contains(&id))
+    Ok(project
+        .cache()
+        .has_content(project.root(), path, reporter)?)
 }

@@ -1,12 +1,8 @@
 //! What is at a path, as DVC records it.
 
-use std::collections::HashMap;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::sync::Mutex;
-
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use ketch_dvc::{ObjectId, OutputEntry};
-use ketch_store::{Reporter, hash_directory, hash_file, make_executable};
+use ketch_store::{Original, Reporter, make_executable};
 
 use crate::{Project, ProjectError};
 
@@ -39,17 +35,13 @@ impl Content {
     }
 }
 
-/// Hashes paths, each unchanged file once.
+/// Hashes paths; what the project's state index knows is not read.
 #[derive(Debug, Default)]
-pub(crate) struct Hasher {
-    files: Mutex<HashMap<Utf8PathBuf, (Stamp, Content)>>,
-}
-
-/// Device, inode, size, modification and change time.
-type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+pub(crate) struct Hasher {}
 
 impl Hasher {
-    /// What is at `path`; nothing if nothing is there.
+    /// What is at `path`; nothing if nothing is there. Only what has changed is read.
+    #[expect(clippy::unused_self, reason = "what it knew is in the state index now")]
     pub(crate) fn content(
         &self,
         project: &Project,
@@ -62,54 +54,54 @@ impl Hasher {
             Err(error) => return Err(error.into()),
         };
         if metadata.is_dir() {
-            let (manifest, size) = hash_directory(project.root(), path, reporter)?;
-            let files = Some(manifest.entries().len() as u64);
+            let found = project
+                .cache()
+                .hash_directory(project.root(), path, reporter)?;
             return Ok(Some(Content {
-                id: manifest.id(),
-                size,
-                files,
+                id: found.id,
+                size: found.size,
+                files: Some(found.files),
                 executable: false,
             }));
         }
-        let stamp = (
-            metadata.dev(),
-            metadata.ino(),
-            metadata.len(),
-            (metadata.mtime(), metadata.mtime_nsec()),
-            (metadata.ctime(), metadata.ctime_nsec()),
-        );
-        if let Ok(files) = self.files.lock()
-            && let Some((known, content)) = files.get(path)
-            && *known == stamp
-        {
-            return Ok(Some(content.clone()));
-        }
-        let (id, size) = hash_file(path)?;
-        reporter.file(path, size);
-        let executable = metadata.permissions().mode() & 0o111 != 0;
-        let content = Content {
-            id,
-            size,
+        let found = project.cache().hash_file(path, reporter)?;
+        Ok(Some(Content {
+            id: found.id,
+            size: found.size,
             files: None,
-            executable,
-        };
-        if let Ok(mut files) = self.files.lock() {
-            files.insert(path.to_owned(), (stamp, content.clone()));
-        }
-        Ok(Some(content))
+            executable: found.executable,
+        }))
     }
 }
 
-/// Puts what is at `path` into the cache.
+/// Puts what is at `path` into the cache, and makes it a link to it where `cache.type` says so.
 pub(crate) fn save(
     project: &Project,
     path: &Utf8Path,
     reporter: &dyn Reporter,
 ) -> Result<Content, ProjectError> {
+    store(project, path, Original::Linked, reporter)
+}
+
+/// Puts what is at `path` into the cache; it belongs to Git and stays as it is.
+pub(crate) fn save_untouched(
+    project: &Project,
+    path: &Utf8Path,
+    reporter: &dyn Reporter,
+) -> Result<Content, ProjectError> {
+    store(project, path, Original::Untouched, reporter)
+}
+
+fn store(
+    project: &Project,
+    path: &Utf8Path,
+    original: Original,
+    reporter: &dyn Reporter,
+) -> Result<Content, ProjectError> {
     if fs_err::metadata(path)?.is_dir() {
         let added = project
             .cache()
-            .add_directory(project.root(), path, reporter)?;
+            .add_directory(project.root(), path, original, reporter)?;
         let files = Some(added.files);
         return Ok(Content {
             id: added.id,
@@ -118,7 +110,7 @@ pub(crate) fn save(
             executable: false,
         });
     }
-    let added = project.cache().add_file(path, reporter)?;
+    let added = project.cache().add_file(path, original, reporter)?;
     Ok(Content {
         id: added.id,
         size: added.size,

@@ -118,6 +118,48 @@ pub enum ProjectError {
 
     #[error("`{name}` is no name for a work tree")]
     WorktreeName { name: String },
+
+    #[error("{stage} has not run with what is there now: {change}")]
+    InputsChanged { stage: String, change: String },
+
+    #[error("it has to be said what to keep")]
+    NoScope,
+
+    #[error("the cache `{path}` is outside of the project, so others may use it too")]
+    SharedCache { path: Utf8PathBuf },
+
+    #[error("there is no setting `{name}`")]
+    UnknownSetting {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error("`{name}` is not set")]
+    NotSet { name: String },
+
+    #[error("there is no remote `{name}`")]
+    UnknownRemote {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error("there is a remote `{name}` already")]
+    RemoteExists { name: String },
+
+    #[error("there is something at `{path}` already")]
+    Occupied { path: Utf8PathBuf },
+
+    #[error("there is a Git hook `{path}` already")]
+    HookExists { path: Utf8PathBuf },
+
+    #[error("stage `{stage}` cannot be taken out of `{file}` without touching other text")]
+    NotEditable { file: Utf8PathBuf, stage: String },
+
+    #[error("`{file}` is an import, which cannot be moved")]
+    ImportMoved { file: Utf8PathBuf },
+
+    #[error("this would delete {objects} objects of {bytes} bytes, and all records of them")]
+    WouldDestroy { objects: u64, bytes: u64 },
 }
 
 /// How a stage's command failed.
@@ -186,6 +228,33 @@ impl ProjectError {
                 "use lower-case letters, digits, `-` and `_`, beginning with a letter or digit"
                     .to_owned()
             }
+            Self::InputsChanged { .. } => {
+                "run `ketch repro`, or force it to record the outputs as they are".to_owned()
+            }
+            Self::NoScope => {
+                "name at least one of `--workspace`, `--all-branches`, `--all-tags`, `--all-commits` and `--rev`".to_owned()
+            }
+            Self::SharedCache { .. } => {
+                "name the other projects with `--projects`, or force it if there are none"
+                    .to_owned()
+            }
+            Self::UnknownSetting { suggestion: Some(name), .. }
+            | Self::UnknownRemote { suggestion: Some(name), .. } => {
+                format!("did you mean `{name}`?")
+            }
+            Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
+            Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
+            Self::HookExists { path } => {
+                format!("call ketch from `{path}` yourself, or move it away")
+            }
+            Self::NotEditable { file, .. } => format!("remove it from `{file}` by hand"),
+            Self::ImportMoved { .. } => {
+                "remove it, and import it again under the other name".to_owned()
+            }
+            Self::WouldDestroy { .. } => "force it, if that is what you want".to_owned(),
+            Self::UnknownSetting { suggestion: None, .. }
+            | Self::UnknownRemote { suggestion: None, .. }
+            | Self::NotSet { .. } => return None,
             Self::Io(_)
             | Self::Git { .. }
             | Self::UnknownTarget { suggestion: None, .. }

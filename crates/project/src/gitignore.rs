@@ -46,6 +46,32 @@ pub(crate) fn refuse_tracked(project: &Project, path: &Utf8Path) -> Result<(), P
     Ok(())
 }
 
+/// Takes the line of `path` out of the `.gitignore` beside it. Returns the file that was changed;
+/// one that held nothing else is deleted.
+pub(crate) fn unignore(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, ProjectError> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(None);
+    };
+    let file = directory.join(".gitignore");
+    let line = format!("/{}", escape(name));
+    let Some(text) = read_if_there(&file)? else {
+        return Ok(None);
+    };
+    let kept: String = text
+        .split_inclusive('\n')
+        .filter(|known| known.trim_end() != line)
+        .collect();
+    if kept == text {
+        return Ok(None);
+    }
+    if kept.is_empty() {
+        crate::paths::remove(&file)?;
+    } else {
+        write_atomically(&file, kept.as_bytes())?;
+    }
+    Ok(Some(file))
+}
+
 /// A backslash before what means something in a pattern.
 fn escape(name: &str) -> String {
     let mut escaped = String::with_capacity(name.len());

@@ -22,20 +22,39 @@ mod command;
 mod commit;
 mod config;
 mod content;
+mod data_status;
+mod destroy;
+mod diff;
+mod dvc_settings;
 mod error;
+mod fsck;
+mod gc;
 mod git;
 mod gitignore;
 mod graph;
 mod init;
+mod install;
+mod known_settings;
 mod lineage;
+mod list;
 mod metrics;
+mod move_data;
+mod objects;
+mod partial;
 mod paths;
 mod project;
+mod record;
+mod remove;
 mod repro;
 mod run_cache;
+mod snapshot;
 mod stage;
 mod status;
 mod suggest;
+mod transfer;
+mod trash;
+mod tree;
+mod unprotect;
 mod worktree;
 
 pub use add::{AddOptions, AddReport, AddedData, add};
@@ -46,15 +65,37 @@ pub use config::{
     Beats, ConfigWarning, EnvironmentConfig, GateConfig, Goal, LifecycleConfig, MetricConfig,
     ModelConfig, MonitorConfig, ProjectConfig, RetrainConfig, RolloutConfig, RowWindow,
 };
+pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, data_status};
+pub use destroy::{Destruction, destroy};
+pub use diff::{DataPath, DiffOptions, DiffReport, ModifiedPath, OldAndNew, RenamedPath, diff};
+pub use dvc_settings::{
+    ExistingRemote, Remote, Setting, SettingLevel, SettingName, add_remote, modify_remote, remotes,
+    remove_remote, rename_remote, set_default_remote, set_setting, setting, settings,
+    unset_setting,
+};
 pub use error::{ProjectError, StageFailure};
+pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
+pub use gc::{GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
 pub use git::{CommitId, Git, Identity};
 pub use init::{Existing, InitOptions, InitReport, init};
+pub use install::install_hooks;
 pub use lineage::{Lineage, StageLineage, lineage};
+pub use list::{Folders, ListEntry, ListOptions, Origin, list};
 pub use metrics::{Metrics, metrics};
+pub use move_data::{MoveReport, move_data};
 pub use project::Project;
+pub use record::{ChangedInputs, RecordOptions, RecordReport, record};
+pub use remove::{RemoveOptions, RemoveReport, RemovedOutputs, remove};
 pub use repro::{
     Force, ReproMode, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult, repro,
 };
 pub use stage::{Index, Stage, TrackedData};
 pub use status::{DataStatus, StageStatus, StatusReport, status};
+pub use transfer::{
+    FetchOptions, FetchReport, FetchedFrom, OutputRemoteStatus, PullOptions, PullReport,
+    PushOptions, PushReport, PushedTo, RemoteChoice, RemoteState, RemoteStatusOptions,
+    RemoteStatusReport, SkipReason, Skipped, fetch, pull, push, remote_status,
+};
+pub use tree::Depth;
+pub use unprotect::unprotect;
 pub use worktree::{Worktree, create_worktree, remove_worktree};

@@ -2,10 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
-use ketch_store::{Cache, RepoLock, write_atomically};
+use ketch_store::{Cache, LinkKind, RepoLock, StateIndex, write_atomically};
 
 use crate::paths::{join, read_if_there};
 use crate::{Git, ProjectConfig, ProjectError};
+
+/// In the folder that DVC keeps out of Git and removes with the rest of `.dvc`.
+const STATE_INDEX: &str = ".dvc/tmp/ketch-state";
 
 /// An open project.
 #[derive(Debug)]
@@ -42,7 +45,9 @@ impl Project {
         let main_root = main_root(&git, &root)?;
         let settings = DvcSettings::load(&root)?;
         Ok(Self {
-            cache: Cache::open(settings.cache_directory),
+            cache: Cache::open(settings.cache_directory)
+                .with_links(settings.links)
+                .with_state(StateIndex::open(root.join(STATE_INDEX), &root)),
             config: ProjectConfig::load(&root)?,
             autostage: settings.autostage,
             git,
@@ -91,6 +96,14 @@ impl Project {
         Ok(RepoLock::acquire(&self.root.join(".dvc"))?)
     }
 
+    /// Writes down what files were found to hash to, so that nobody reads them again.
+    pub(crate) fn remember(&self) {
+        if let Some(state) = self.cache.state() {
+            // Where it cannot be written, things are slower, nothing else.
+            let _ = state.save();
+        }
+    }
+
     /// Whether DVC's `core.autostage` asks to `git add` what was written.
     pub(crate) fn autostage(&self) -> bool {
         self.autostage
@@ -119,6 +132,7 @@ pub(crate) fn state_directory(root: &Utf8Path) -> Result<Utf8PathBuf, ProjectErr
 
 struct DvcSettings {
     cache_directory: Utf8PathBuf,
+    links: Vec<LinkKind>,
     autostage: bool,
 }
 
@@ -128,6 +142,7 @@ impl DvcSettings {
         let directory = root.join(".dvc");
         let mut settings = Self {
             cache_directory: directory.join("cache"),
+            links: LinkKind::DEFAULT.to_vec(),
             autostage: false,
         };
         for name in ["config", "config.local"] {
@@ -137,6 +152,9 @@ impl DvcSettings {
             let config = Config::parse(&text, &format!(".dvc/{name}"))?;
             if let Some(path) = config.get("cache", "dir") {
                 settings.cache_directory = join(&directory, path);
+            }
+            if let Some(kinds) = config.get("cache", "type") {
+                settings.links = LinkKind::parse_list(kinds)?;
             }
             if let Some(value) = config.get("core", "autostage") {
                 settings.autostage = value.eq_ignore_ascii_case("true");

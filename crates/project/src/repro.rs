@@ -138,6 +138,7 @@ pub fn repro(
         reporter.stage_finished(&result);
         report.stages.push(result);
     }
+    project.remember();
     Ok(report)
 }
 
@@ -354,6 +355,9 @@ impl Work<'_> {
         for (out, path) in stage.outputs() {
             if !out.persist {
                 paths::remove(&path)?;
+            } else if path.exists() {
+                // The command may write into it, which must not reach the cache.
+                self.project.cache().unprotect(self.project.root(), &path)?;
             }
             // DVC leaves this to the command; a missing folder helps nobody.
             if let Some(parent) = path.parent() {

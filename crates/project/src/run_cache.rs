@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use ketch_dvc::{OutputKind, StageLock};
 use ketch_store::{Durability, Reporter, write_atomically_with};
 
-use crate::content::{is_cached, save};
+use crate::content::{is_cached, save_untouched};
 use crate::stage::Stage;
 use crate::{Project, ProjectError};
 
@@ -72,7 +72,7 @@ pub(crate) fn record(
         return Ok(());
     };
     for out in stage.spec.outs.iter().filter(|out| !out.cache) {
-        save(project, &stage.resolve(&out.path), reporter)?;
+        save_untouched(project, &stage.resolve(&out.path), reporter)?;
     }
     let path = directory.join(value);
     if !path.exists() {

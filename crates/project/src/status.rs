@@ -41,7 +41,8 @@ impl StatusReport {
     }
 }
 
-/// Holds everything against its record. Takes no lock and changes nothing.
+/// Holds everything against its record. Takes no lock and changes nothing, but remembers what it
+/// read.
 pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport, ProjectError> {
     let index = Index::load(project)?;
     let hasher = Hasher::default();
@@ -72,5 +73,6 @@ pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport
             state,
         });
     }
+    project.remember();
     Ok(StatusReport { stages, data })
 }

@@ -50,13 +50,22 @@ pub fn write_atomically_with(
 /// is made if need be.
 pub(crate) fn temporary_beside(path: &Utf8Path) -> io::Result<NamedTempFile> {
     let directory = parent(path);
-    fs_err::create_dir_all(directory)?;
-    tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        // The umask takes its bits off, as for any new file.
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(directory)
-        .map_err(|error| named(path, "create a temporary file beside", &error))
+    let make = || {
+        tempfile::Builder::new()
+            .prefix(TEMPORARY_PREFIX)
+            // The umask takes its bits off, as for any new file.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(directory)
+    };
+    let made = match make() {
+        // Most often the directory is there, and asking costs more than trying.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs_err::create_dir_all(directory)?;
+            make()
+        }
+        made => made,
+    };
+    made.map_err(|error| named(path, "create a temporary file beside", &error))
 }
 
 /// Gives the temporary file its final name.

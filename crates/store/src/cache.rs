@@ -3,18 +3,23 @@
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::{Manifest, ManifestEntry, ObjectId};
+use ketch_dvc::{Manifest, ObjectId};
 use rayon::prelude::*;
 
 use crate::atomic::{Durability, named, place, sync_directory, temporary_beside};
-use crate::hash::{collect, copy_hashed};
-use crate::{Reporter, StoreError, hash_bytes, hash_file, walk_directory};
+use crate::content::{
+    HashedDirectory, HashedFile, digest_files, hash_known_directory, hash_known_file,
+};
+use crate::link::{Links, unprotect_file};
+use crate::state_format::Known;
+use crate::{
+    LinkKind, Reporter, Stamp, StateIndex, StoreError, hash_bytes, hash_file, walk_directory,
+};
 
 /// The mode DVC trusts without hashing again.
-const OBJECT_MODE: u32 = 0o444;
+pub(crate) const OBJECT_MODE: u32 = 0o444;
 /// Up to here each new object is synced by itself; beyond, the whole file system at once is cheaper.
 const SYNC_ONE_BY_ONE: usize = 32;
 
@@ -23,29 +28,8 @@ const SYNC_ONE_BY_ONE: usize = 32;
 pub struct Cache {
     root: Utf8PathBuf,
     durability: Durability,
-    /// Cleared at the first refusal, so that a file system without clones is asked once.
-    pub(crate) reflinks: AtomicBool,
-}
-
-/// A file that is in the cache now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddedFile {
-    pub id: ObjectId,
-    /// In bytes.
-    pub size: u64,
-    /// Whether anybody may execute it; recorded for single-file outputs.
-    pub executable: bool,
-}
-
-/// A directory that is in the cache now, with all its files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AddedDirectory {
-    pub id: ObjectId,
-    pub manifest: Manifest,
-    /// Sum over the files, in bytes.
-    pub size: u64,
-    /// How many files.
-    pub files: u64,
+    links: Vec<LinkKind>,
+    state: Option<StateIndex>,
 }
 
 impl Cache {
@@ -59,8 +43,92 @@ impl Cache {
         Self {
             root: root.into(),
             durability,
-            reflinks: AtomicBool::new(true),
+            links: LinkKind::DEFAULT.to_vec(),
+            state: None,
         }
+    }
+
+    /// Links files in the first of these ways that works.
+    #[must_use]
+    pub fn with_links(self, links: Vec<LinkKind>) -> Self {
+        Self { links, ..self }
+    }
+
+    /// Reads no file that the index knows.
+    #[must_use]
+    pub fn with_state(self, state: StateIndex) -> Self {
+        Self {
+            state: Some(state),
+            ..self
+        }
+    }
+
+    /// The index of what files hash to, if there is one.
+    pub fn state(&self) -> Option<&StateIndex> {
+        self.state.as_ref()
+    }
+
+    /// What a file hashes to; it is read only if it has changed since it was last.
+    pub fn hash_file(
+        &self,
+        path: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<HashedFile, StoreError> {
+        hash_known_file(self, path, reporter)
+    }
+
+    /// What a directory hashes to; only files that have changed are read.
+    ///
+    /// `root` is the repository root, whose `.dvcignore` files are honoured.
+    pub fn hash_directory(
+        &self,
+        root: &Utf8Path,
+        path: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<HashedDirectory, StoreError> {
+        hash_known_directory(self, root, path, reporter)
+    }
+
+    /// The manifest of a directory as it is, and the sum of its files' sizes; only files that have
+    /// changed are read. [`Cache::hash_directory`] is faster where the manifest is of no interest.
+    pub fn list_directory(
+        &self,
+        root: &Utf8Path,
+        path: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<(Manifest, u64), StoreError> {
+        let files = walk_directory(root, path)?;
+        digest_files(Some(self), path, files, reporter)?.manifest(path)
+    }
+
+    /// Whether every byte of the file or directory at `path` is in the cache.
+    pub fn has_content(
+        &self,
+        root: &Utf8Path,
+        path: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<bool, StoreError> {
+        if fs_err::metadata(path)?.is_file() {
+            return Ok(self.contains(&self.hash_file(path, reporter)?.id));
+        }
+        let files = walk_directory(root, path)?;
+        let contents = digest_files(Some(self), path, files, reporter)?;
+        Ok(contents
+            .known
+            .iter()
+            .all(|known| self.contains(&ObjectId::file_from_digest(known.digest))))
+    }
+
+    /// Makes a file, or each file of a directory, one that can be written to without harm to the
+    /// cache: a copy of its own instead of a link, with the mode of a new file, as DVC does.
+    pub fn unprotect(&self, root: &Utf8Path, path: &Utf8Path) -> Result<(), StoreError> {
+        if fs_err::metadata(path)?.is_dir() {
+            let files = walk_directory(root, path)?;
+            return files
+                .par_iter()
+                .try_for_each(|file| unprotect_file(&file.path));
+        }
+        unprotect_file(path)
     }
 
     /// The cache directory.
@@ -150,81 +218,41 @@ impl Cache {
     /// Puts bytes into the cache.
     pub fn add_bytes(&self, bytes: &[u8]) -> Result<ObjectId, StoreError> {
         let id = hash_bytes(bytes);
-        self.write_object(&id, bytes)?;
+        self.write_object(&id, bytes, self.durability)?;
         Ok(id)
     }
 
-    /// Puts a file into the cache, hashing and copying in one pass. The file itself stays as it is.
-    pub fn add_file(
-        &self,
-        path: &Utf8Path,
-        reporter: &dyn Reporter,
-    ) -> Result<AddedFile, StoreError> {
-        reporter.start(1);
-        let metadata = fs_err::metadata(path)?;
-        if !metadata.is_file() {
-            return Err(StoreError::NotRegular {
-                path: path.to_owned(),
-            });
-        }
-        let stored = self.store(path, self.durability)?;
-        reporter.file(path, stored.size);
-        let executable = metadata.permissions().mode() & 0o111 != 0;
-        Ok(AddedFile {
-            id: stored.id,
-            size: stored.size,
-            executable,
-        })
+    /// Whether this inode is the object's, still as it was put there: then its bytes are, too.
+    pub(crate) fn is_object(&self, known: &Known, stamp: Stamp) -> bool {
+        known.stamp.same_but_change_time(stamp)
+            && fs_err::metadata(self.object_path(&ObjectId::file_from_digest(known.digest)))
+                .is_ok_and(|object| {
+                    Stamp::of(&object) == stamp
+                        && object.permissions().mode() & 0o7777 == OBJECT_MODE
+                })
     }
 
-    /// Puts a directory into the cache: its files in parallel, its manifest last.
-    ///
-    /// `root` is the repository root, whose `.dvcignore` files are honoured.
-    pub fn add_directory(
-        &self,
-        root: &Utf8Path,
-        path: &Utf8Path,
-        reporter: &dyn Reporter,
-    ) -> Result<AddedDirectory, StoreError> {
-        let files = walk_directory(root, path)?;
-        reporter.start(files.len() as u64);
-        let stored = files
-            .into_par_iter()
-            .map(|file| {
-                let stored = self.store(&file.path, Durability::Buffered)?;
-                reporter.file(&file.path, stored.size);
-                Ok((file, stored))
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let fresh: Vec<&ObjectId> = stored
-            .iter()
-            .filter(|(_, stored)| stored.fresh)
-            .map(|(_, stored)| &stored.id)
-            .collect();
-        self.sync_objects(&fresh);
-        let hashed = stored
-            .into_iter()
-            .map(|(file, stored)| {
-                (
-                    ManifestEntry {
-                        md5: stored.id,
-                        relpath: file.relative,
-                    },
-                    stored.size,
-                )
-            })
-            .collect();
-        let (manifest, size) = collect(path, hashed)?;
-        let bytes = manifest.to_bytes();
-        let id = manifest.id();
-        self.write_object(&id, &bytes)?;
-        let files = manifest.entries().len() as u64;
-        Ok(AddedDirectory {
-            id,
-            manifest,
-            size,
-            files,
-        })
+    /// Remembers that an object was just seen to be whole.
+    pub(crate) fn remember_object(&self, id: &ObjectId, digest: crate::digest::Digest) {
+        let path = self.object_path(id);
+        if let Some(state) = &self.state
+            && let Ok(metadata) = fs_err::metadata(&path)
+        {
+            state.record_file(&path, Stamp::of(&metadata), digest);
+        }
+    }
+
+    pub(crate) fn settle(&self, stamp: Stamp) -> bool {
+        self.state.as_ref().is_some_and(|state| state.settle(stamp))
+    }
+
+    pub(crate) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// The kinds of links for one operation.
+    pub(crate) fn links(&self) -> Links {
+        Links::new(&self.links)
     }
 
     pub(crate) fn missing(&self, id: &ObjectId) -> StoreError {
@@ -234,65 +262,47 @@ impl Cache {
         }
     }
 
-    fn write_object(&self, id: &ObjectId, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Returns whether it was not there.
+    pub(crate) fn write_object(
+        &self,
+        id: &ObjectId,
+        bytes: &[u8],
+        durability: Durability,
+    ) -> Result<bool, StoreError> {
         if self.contains(id) {
-            return Ok(());
+            return Ok(false);
         }
         let path = self.object_path(id);
         let mut file = temporary_beside(&path)?;
         io::Write::write_all(&mut file, bytes).map_err(|error| named(&path, "write", &error))?;
+        self.place_object(file, id, durability)?;
+        Ok(true)
+    }
+
+    pub(crate) fn place_object(
+        &self,
+        file: tempfile::NamedTempFile,
+        id: &ObjectId,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        let path = self.object_path(id);
+        let directory = crate::atomic::parent(&path);
+        if file.path().parent() != Some(directory.as_std_path()) {
+            fs_err::create_dir_all(directory)?;
+        }
         fs_err::set_permissions(file.path(), Permissions::from_mode(OBJECT_MODE))?;
-        Ok(place(file, &path, self.durability)?)
+        // A clone replaced the file the handle is open on; sync by name, which serves both.
+        if durability == Durability::Synced {
+            fs_err::File::open(file.path())?.sync_all()?;
+        }
+        place(file, &path, Durability::Buffered)?;
+        if durability == Durability::Synced {
+            sync_directory(directory);
+        }
+        Ok(())
     }
 
-    fn store(&self, source: &Utf8Path, durability: Durability) -> Result<Stored, StoreError> {
-        // The object's folder depends on its hash, so the copy starts in a folder beside them.
-        let scratch = self.root.join("tmp/object");
-        let mut file = temporary_beside(&scratch)?;
-        let (id, size) = if self.clone_into(source, file.path()) {
-            let copy = Utf8Path::from_path(file.path()).unwrap_or(source);
-            hash_file(copy)?
-        } else {
-            copy_hashed(source, &mut file)?
-        };
-        let fresh = !self.contains(&id);
-        if fresh {
-            let path = self.object_path(&id);
-            fs_err::create_dir_all(crate::atomic::parent(&path))?;
-            fs_err::set_permissions(file.path(), Permissions::from_mode(OBJECT_MODE))?;
-            // A clone replaced the file the handle is open on; sync by name, which serves both.
-            if durability == Durability::Synced {
-                fs_err::File::open(file.path())?.sync_all()?;
-            }
-            place(file, &path, Durability::Buffered)?;
-            if durability == Durability::Synced {
-                sync_directory(crate::atomic::parent(&path));
-            }
-        }
-        Ok(Stored { id, size, fresh })
-    }
-
-    /// Replaces the empty file at `target` by a clone of `source`, if the file system can.
-    pub(crate) fn clone_into(&self, source: &Utf8Path, target: &std::path::Path) -> bool {
-        if !self.reflinks.load(Ordering::Relaxed) {
-            return false;
-        }
-        // A link would be cloned as a link by some systems.
-        let Ok(source) = source.canonicalize_utf8() else {
-            return false;
-        };
-        let beside = target.with_extension("clone");
-        let cloned = reflink_copy::reflink(&source, &beside)
-            .and_then(|()| fs_err::rename(&beside, target))
-            .is_ok();
-        if !cloned {
-            let _ = fs_err::remove_file(&beside);
-            self.reflinks.store(false, Ordering::Relaxed);
-        }
-        cloned
-    }
-
-    fn sync_objects(&self, ids: &[&ObjectId]) {
+    pub(crate) fn sync_objects(&self, ids: &[ObjectId]) {
         if self.durability == Durability::Buffered || ids.is_empty() {
             return;
         }
@@ -309,13 +319,6 @@ impl Cache {
             }
         });
     }
-}
-
-struct Stored {
-    id: ObjectId,
-    size: u64,
-    /// Not in the cache before.
-    fresh: bool,
 }
 
 /// An object's name against what its bytes hash to.

@@ -1,19 +1,21 @@
 //! Objects out of the cache into a workspace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Permissions;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 use rayon::prelude::*;
 
-use crate::atomic::{Durability, parent, place, temporary_beside};
+use crate::atomic::{Durability, named, parent, place, temporary_beside};
 use crate::cache::same;
+use crate::content::{Batch, Contents, SMALL, batches, digest_files, digest_of};
 use crate::hash::copy_hashed;
-use crate::{Cache, Reporter, StoreError, hash_file, walk_directory};
+use crate::link::{Linked, Links, is_shared, own_copy};
+use crate::state_format::Known;
+use crate::{Cache, LinkKind, Reporter, Stamp, StoreError, WalkedFile, walk_directory};
 
 /// What a checkout did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -41,9 +43,30 @@ impl Cache {
                 expected: "file",
             });
         }
-        let written = u64::from(self.place_file(id, target, reporter)?);
+        if let Ok(metadata) = target.symlink_metadata() {
+            if metadata.is_dir() {
+                return Err(StoreError::InTheWay {
+                    path: target.to_owned(),
+                });
+            }
+            if self
+                .hash_file(target, &crate::Silent)
+                .is_ok_and(|found| found.id == *id)
+            {
+                reporter.file(target, metadata.len());
+                return Ok(CheckedOut::default());
+            }
+        }
+        let wanted = [self.wanted(id, target.to_owned(), String::new())?];
+        let placed = self.place_all(&wanted, reporter)?;
+        if let Some(state) = self.state()
+            && let Some(known) = placed.first()
+            && known.stamp != Stamp::NONE
+        {
+            state.record_file(target, known.stamp, known.digest);
+        }
         Ok(CheckedOut {
-            written,
+            written: 1,
             removed: 0,
         })
     }
@@ -62,22 +85,29 @@ impl Cache {
         let manifest = self.manifest(id)?;
         let entries = manifest.entries();
         // Everything is looked at before anything is changed.
-        for entry in entries {
-            check_relative(id, &entry.relpath)?;
-            if !self.contains(&entry.md5) {
-                return Err(self.missing(&entry.md5));
-            }
-        }
+        let objects = entries
+            .par_iter()
+            .map(|entry| {
+                check_relative(id, &entry.relpath)?;
+                if !self.contains(&entry.md5) {
+                    return Err(self.missing(&entry.md5));
+                }
+                self.wanted(
+                    &entry.md5,
+                    target.join(&entry.relpath),
+                    entry.relpath.clone(),
+                )
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
         require_directory(target)?;
         fs_err::create_dir_all(target)?;
         let wanted: BTreeSet<&str> = entries.iter().map(|entry| entry.relpath.as_str()).collect();
-        let mut removed = 0;
-        for file in walk_directory(root, target)? {
-            if !wanted.contains(file.relative.as_str()) {
-                fs_err::remove_file(&file.path)?;
-                remove_empty_parents(&file.path, target);
-                removed += 1;
-            }
+        let (there, extra): (Vec<_>, Vec<_>) = walk_directory(root, target)?
+            .into_iter()
+            .partition(|file| wanted.contains(file.relative.as_str()));
+        for file in &extra {
+            fs_err::remove_file(&file.path)?;
+            remove_empty_parents(&file.path, target);
         }
         let folders: BTreeSet<Utf8PathBuf> = entries
             .iter()
@@ -91,69 +121,205 @@ impl Cache {
                 require_directory(ancestor)?;
             }
         }
-        reporter.start(entries.len() as u64);
-        let written = AtomicU64::new(0);
-        entries.par_iter().try_for_each(|entry| {
-            if self.place_file(&entry.md5, &target.join(&entry.relpath), reporter)? {
-                written.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok::<(), StoreError>(())
-        })?;
+        let there = digest_files(Some(self), target, there, &crate::Silent)?;
+        let mut known: BTreeMap<&str, Known> = there
+            .files
+            .iter()
+            .zip(&there.known)
+            .map(|(file, known)| (file.relative.as_str(), *known))
+            .collect();
+        let pending: Vec<Wanted> = objects
+            .iter()
+            .filter(|object| {
+                let found = known.get(object.file.relative.as_str());
+                found.is_none_or(|found| found.digest != object.digest)
+            })
+            .cloned()
+            .collect();
+        reporter.start(pending.len() as u64);
+        let placed = self.place_all(&pending, reporter)?;
+        for (object, placed) in pending.iter().zip(placed) {
+            known.insert(object.file.relative.as_str(), placed);
+        }
+        if let Some(state) = self.state() {
+            let known = objects
+                .iter()
+                .filter_map(|object| known.get(object.file.relative.as_str()).copied())
+                .collect();
+            let files = objects.iter().map(|object| object.file.clone()).collect();
+            Contents { files, known }.record(state, target, id);
+        }
         Ok(CheckedOut {
-            written: written.into_inner(),
-            removed,
+            written: pending.len() as u64,
+            removed: extra.len() as u64,
         })
     }
 
-    /// Returns whether the bytes had to be written.
-    fn place_file(
+    fn wanted(
         &self,
         id: &ObjectId,
-        target: &Utf8Path,
-        reporter: &dyn Reporter,
-    ) -> Result<bool, StoreError> {
-        if let Ok(metadata) = target.symlink_metadata() {
-            if metadata.is_dir() {
-                return Err(StoreError::InTheWay {
-                    path: target.to_owned(),
-                });
+        target: Utf8PathBuf,
+        relative: String,
+    ) -> Result<Wanted, StoreError> {
+        let file = match WalkedFile::at(&self.object_path(id)) {
+            Ok(file) => WalkedFile { relative, ..file },
+            Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(self.missing(id));
             }
-            if metadata.is_file() && hash_file(target).is_ok_and(|(found, _)| found == *id) {
-                reporter.file(target, metadata.len());
-                return Ok(false);
+            Err(error) => return Err(error),
+        };
+        let digest = digest_of(id).ok_or_else(|| self.missing(id))?;
+        Ok(Wanted {
+            id: id.clone(),
+            digest,
+            file,
+            target,
+        })
+    }
+
+    /// Puts objects where they are wanted, and says what is there then. Bytes are checked on the
+    /// way.
+    fn place_all(
+        &self,
+        wanted: &[Wanted],
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<Known>, StoreError> {
+        let links = self.links();
+        let files: Vec<&WalkedFile> = wanted.iter().map(|wanted| &wanted.file).collect();
+        let mut rest = wanted;
+        let mut parts = Vec::new();
+        for batch in batches(&files) {
+            let (part, after) = rest.split_at(batch.len());
+            parts.push((batch, part));
+            rest = after;
+        }
+        let placed = parts
+            .par_iter()
+            .map(|(files, wanted)| self.place_batch(&links, files, wanted, reporter))
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let placed: Vec<Stamp> = placed.into_iter().flatten().collect();
+        // Every further link changes the inode's change time, so the stamps are taken at the end.
+        Ok(wanted
+            .par_iter()
+            .zip(placed)
+            .map(|(wanted, placed)| {
+                let now = fs_err::metadata(&wanted.target).map(|found| Stamp::of(&found));
+                Known {
+                    stamp: now
+                        .ok()
+                        .filter(|now| now.same_but_change_time(placed))
+                        .unwrap_or(Stamp::NONE),
+                    digest: wanted.digest,
+                }
+            })
+            .collect())
+    }
+
+    fn place_batch(
+        &self,
+        links: &Links,
+        files: &[&WalkedFile],
+        wanted: &[Wanted],
+        reporter: &dyn Reporter,
+    ) -> Result<Vec<Stamp>, StoreError> {
+        let stamps: Vec<Stamp> = if let [one] = wanted
+            && one.file.stamp.size > SMALL
+        {
+            vec![self.place_large(links, one)?]
+        } else {
+            let batch = Batch::read(None, files)?;
+            for (one, known) in wanted.iter().zip(&batch.known) {
+                let found = ObjectId::file_from_digest(known.digest);
+                same(&one.id, found, one.file.path.clone())?;
+            }
+            let place_small =
+                |(at, one): (usize, &Wanted)| match links.place(one.linked(), &one.target)? {
+                    Some(stamp) => Ok(stamp),
+                    None => write_file(&one.target, batch.content(at)),
+                };
+            wanted
+                .iter()
+                .enumerate()
+                .map(place_small)
+                .collect::<Result<_, StoreError>>()?
+        };
+        for one in wanted {
+            reporter.file(&one.target, one.file.stamp.size);
+        }
+        Ok(stamps)
+    }
+
+    fn place_large(&self, links: &Links, one: &Wanted) -> Result<Stamp, StoreError> {
+        if links.kind(one.file.stamp.size, false) != Some(LinkKind::Copy) {
+            let seen = self
+                .state()
+                .and_then(|state| state.known(&one.file.path))
+                .is_some_and(|known| {
+                    known.stamp.same_but_change_time(one.file.stamp) && known.digest == one.digest
+                });
+            if !seen {
+                let copied = copy_hashed(&one.file.path, &mut io::sink())?;
+                same(&one.id, copied.id(), one.file.path.clone())?;
+                self.remember_object(&one.id, one.digest);
+            }
+            if let Some(stamp) = links.place(one.linked(), &one.target)? {
+                return Ok(stamp);
             }
         }
-        let object = self.object_path(id);
-        let mut file = temporary_beside(target)?;
-        // What a new file gets here: 0666 without the umask.
-        let mode = file.as_file().metadata()?.permissions().mode();
-        let (found, size) = if self.clone_into(&object, file.path()) {
-            fs_err::set_permissions(file.path(), Permissions::from_mode(mode))?;
-            hash_file(Utf8Path::from_path(file.path()).unwrap_or(&object))?
-        } else {
-            match copy_hashed(&object, &mut file) {
-                Ok(copied) => copied,
-                Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-                    return Err(self.missing(id));
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        same(id, found, object)?;
+        let mut file = temporary_beside(&one.target)?;
+        let copied = copy_hashed(&one.file.path, &mut file)?;
+        same(&one.id, copied.id(), one.file.path.clone())?;
+        let stamp = Stamp::of(&file.as_file().metadata().map_err(StoreError::Io)?);
         // What is in the cache can be checked out again; no need to wait for the disk.
-        place(file, target, Durability::Buffered)?;
-        reporter.file(target, size);
-        Ok(true)
+        place(file, &one.target, Durability::Buffered)?;
+        Ok(stamp)
     }
 }
 
-/// Adds the owner's execute bit, all of it that DVC restores.
-pub fn make_executable(path: &Utf8Path) -> io::Result<()> {
-    let mode = fs_err::metadata(path)?.permissions().mode();
-    if mode & 0o100 == 0 {
-        fs_err::set_permissions(path, Permissions::from_mode(mode | 0o100))?;
+/// An object and where it goes.
+#[derive(Debug, Clone)]
+struct Wanted {
+    id: ObjectId,
+    digest: crate::digest::Digest,
+    /// The object's own file; `relative` is that of the target.
+    file: WalkedFile,
+    target: Utf8PathBuf,
+}
+
+impl Wanted {
+    fn linked(&self) -> Linked<'_> {
+        Linked {
+            object: &self.file.path,
+            size: self.file.stamp.size,
+            // Which files of a directory may be executed is not recorded; see `make_executable`.
+            executable: false,
+        }
     }
-    Ok(())
+}
+
+fn write_file(target: &Utf8Path, bytes: &[u8]) -> Result<Stamp, StoreError> {
+    let mut file = temporary_beside(target)?;
+    file.write_all(bytes)
+        .map_err(|error| named(target, "write", &error))?;
+    let stamp = Stamp::of(&file.as_file().metadata()?);
+    place(file, target, Durability::Buffered)?;
+    Ok(stamp)
+}
+
+/// Adds the owner's execute bit, all of it that DVC restores. A file that shares its inode, with an
+/// object as it may be, becomes a file of its own first, so that nothing else becomes executable.
+pub fn make_executable(path: &Utf8Path) -> Result<(), StoreError> {
+    let mode = fs_err::metadata(path)?.permissions().mode();
+    if is_shared(path)? {
+        own_copy(path)?;
+    } else if mode & 0o100 != 0 {
+        return Ok(());
+    }
+    let mode = fs_err::metadata(path)?.permissions().mode();
+    Ok(fs_err::set_permissions(
+        path,
+        Permissions::from_mode(mode | 0o100),
+    )?)
 }
 
 /// A manifest is data from elsewhere: its paths must stay below the directory.

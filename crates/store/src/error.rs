@@ -3,6 +3,8 @@ use std::io;
 use camino::Utf8PathBuf;
 use ketch_dvc::{FormatError, ObjectId};
 
+use crate::LinkKind;
+
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -67,6 +69,20 @@ pub enum StoreError {
         expected: &'static str,
     },
 
+    /// A word in `cache.type` that is none of DVC's.
+    #[error("`{found}` is no way of linking files")]
+    LinkKind { found: String },
+
+    /// The file system allows nothing of what `cache.type` lists.
+    #[error(
+        "`{path}` cannot be linked to the cache: {} not possible here",
+        list(tried)
+    )]
+    NoLinkKind {
+        path: Utf8PathBuf,
+        tried: Vec<LinkKind>,
+    },
+
     /// Another stage that is running reads or writes this path.
     #[error("`{path}` is in use by process {process}: `{command}`")]
     Busy {
@@ -83,6 +99,10 @@ pub enum StoreError {
         path: Utf8PathBuf,
         source: serde_json::Error,
     },
+
+    /// A remote, or the way to it.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
 
     /// Somebody else holds the repository lock.
     #[error("the repository is locked by {holder}: `{path}`")]
@@ -113,8 +133,14 @@ impl StoreError {
             Self::Corrupt { path, .. } => Some(format!(
                 "remove `{path}` and pull it again, or reproduce the stage that makes it"
             )),
+            Self::Remote(error) => error.hint(),
             Self::Manifest { source, .. } => source.hint().map(str::to_owned),
             Self::InTheWay { path } => Some(format!("move `{path}` away")),
+            Self::LinkKind { .. } => Some(
+                "`cache.type` lists reflink, hardlink, symlink and copy, with commas between"
+                    .into(),
+            ),
+            Self::NoLinkKind { .. } => Some("add `copy` to `cache.type`".into()),
             Self::Locked { .. } => Some(
                 "wait for it to finish; the lock goes away with the process that holds it".into(),
             ),
@@ -125,4 +151,9 @@ impl StoreError {
             Self::Io(_) | Self::UnsafePath { .. } | Self::WrongKind { .. } => None,
         }
     }
+}
+
+fn list(kinds: &[LinkKind]) -> String {
+    let names: Vec<String> = kinds.iter().map(LinkKind::to_string).collect();
+    names.join(", ")
 }

@@ -1,29 +1,30 @@
 //! MD5 as DVC 3.x counts it: of the raw bytes.
 
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 
 use camino::Utf8Path;
 use fs_err::File;
 use ketch_dvc::{Manifest, ManifestEntry, ObjectId};
-use md5::{Digest, Md5};
-use rayon::prelude::*;
 
 use crate::atomic::named;
-use crate::{Reporter, StoreError, walk_directory};
+use crate::content::digest_files;
+use crate::digest::{Digest, Stream, digest_many};
+use crate::{Reporter, Stamp, StoreError, walk_directory};
 
 const BUFFER: usize = 1 << 20;
 
 /// The id of these bytes.
 pub fn hash_bytes(bytes: &[u8]) -> ObjectId {
-    finish(Md5::new_with_prefix(bytes))
+    let digest = digest_many(&[bytes]).first().copied().unwrap_or_default();
+    ObjectId::file_from_digest(digest)
 }
 
 /// The id and the size in bytes of a file; links are followed.
 ///
 /// A file that is written to meanwhile is an error, not a wrong answer.
 pub fn hash_file(path: &Utf8Path) -> Result<(ObjectId, u64), StoreError> {
-    copy_hashed(path, &mut io::sink())
+    let copied = copy_hashed(path, &mut io::sink())?;
+    Ok((ObjectId::file_from_digest(copied.digest), copied.size))
 }
 
 /// The manifest of a directory and the sum of its files' sizes, without storing anything.
@@ -35,22 +36,7 @@ pub fn hash_directory(
     reporter: &dyn Reporter,
 ) -> Result<(Manifest, u64), StoreError> {
     let files = walk_directory(root, path)?;
-    reporter.start(files.len() as u64);
-    let hashed = files
-        .into_par_iter()
-        .map(|file| {
-            let (id, size) = hash_file(&file.path)?;
-            reporter.file(&file.path, size);
-            Ok((
-                ManifestEntry {
-                    md5: id,
-                    relpath: file.relative,
-                },
-                size,
-            ))
-        })
-        .collect::<Result<Vec<_>, StoreError>>()?;
-    collect(path, hashed)
+    digest_files(None, path, files, reporter)?.manifest(path)
 }
 
 /// A manifest and the summed size out of hashed entries.
@@ -69,15 +55,27 @@ pub(crate) fn collect(
     Ok((manifest, size))
 }
 
+/// What went through [`copy_hashed`].
+pub(crate) struct Copied {
+    pub(crate) digest: Digest,
+    /// In bytes.
+    pub(crate) size: u64,
+    /// What was read, if it was the same before and after.
+    pub(crate) stamp: Option<Stamp>,
+}
+
+impl Copied {
+    pub(crate) fn id(&self) -> ObjectId {
+        ObjectId::file_from_digest(self.digest)
+    }
+}
+
 /// Copies a file into `sink` and says what was copied.
-pub(crate) fn copy_hashed(
-    path: &Utf8Path,
-    sink: &mut dyn Write,
-) -> Result<(ObjectId, u64), StoreError> {
+pub(crate) fn copy_hashed(path: &Utf8Path, sink: &mut dyn Write) -> Result<Copied, StoreError> {
     let mut file = File::open(path)?;
-    let before = file.metadata()?;
-    let mut hasher = Md5::new();
-    let mut buffer = vec![0; BUFFER.min(usize::try_from(before.len()).unwrap_or(BUFFER) + 1)];
+    let before = Stamp::of(&file.metadata()?);
+    let mut stream = Stream::new();
+    let mut buffer = vec![0; BUFFER.min(usize::try_from(before.size).unwrap_or(BUFFER) + 1)];
     let mut size = 0;
     loop {
         let read = match file.read(&mut buffer) {
@@ -87,25 +85,23 @@ pub(crate) fn copy_hashed(
             Err(error) => return Err(error.into()),
         };
         let chunk = buffer.get(..read).unwrap_or_default();
-        hasher.update(chunk);
+        stream.update(chunk);
         sink.write_all(chunk)
             .map_err(|error| named(path, "copy", &error))?;
         size += read as u64;
     }
-    let after = file.metadata()?;
-    let stamp =
-        |metadata: &std::fs::Metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
-    if stamp(&before) != stamp(&after) || size != after.len() {
+    let after = Stamp::of(&file.metadata()?);
+    // The change time also moves when a link is made, which harms nobody.
+    if !before.same_but_change_time(after) || size != after.size {
         return Err(StoreError::ChangedWhileRead {
             path: path.to_owned(),
         });
     }
-    Ok((finish(hasher), size))
-}
-
-fn finish(hasher: Md5) -> ObjectId {
-    let digest: [u8; 16] = hasher.finalize().into();
-    ObjectId::file_from_digest(digest)
+    Ok(Copied {
+        digest: stream.finish(),
+        size,
+        stamp: (before == after).then_some(after),
+    })
 }
 
 #[cfg(test)]

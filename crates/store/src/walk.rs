@@ -1,10 +1,13 @@
 //! Walking directories with `.dvcignore` honoured.
 
+use std::fs::Metadata;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::{DirEntry, WalkBuilder};
 
-use crate::StoreError;
 use crate::atomic::TEMPORARY_PREFIX;
+use crate::{Stamp, StoreError};
 
 /// A file found below a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,30 @@ pub struct WalkedFile {
     pub path: Utf8PathBuf,
     /// The same below the walked directory, with forward slashes.
     pub relative: String,
+    /// Of the file itself where this is a link.
+    pub stamp: Stamp,
+    /// Whether anybody may execute it.
+    pub executable: bool,
+    /// Whether this is a symbolic link.
+    pub link: bool,
+    /// How many names the inode has.
+    pub(crate) names: u64,
+    /// The permission bits.
+    pub(crate) mode: u32,
+}
+
+impl WalkedFile {
+    /// A single file, or what a link leads to.
+    pub(crate) fn at(path: &Utf8Path) -> Result<Self, StoreError> {
+        let metadata = fs_err::metadata(path)?;
+        if !metadata.is_file() {
+            return Err(StoreError::NotRegular {
+                path: path.to_owned(),
+            });
+        }
+        let name = path.file_name().unwrap_or_default().to_owned();
+        Ok(walked(path.to_owned(), name, &metadata, path.is_symlink()))
+    }
 }
 
 /// Every file below `path`, ordered by relative path, without those `.dvcignore` hides.
@@ -20,6 +47,70 @@ pub struct WalkedFile {
 /// Links to files are listed as files. Links to directories are left out, as DVC does. `root` is
 /// the repository root: the ignore files from there down to `path` count too.
 pub fn walk_directory(root: &Utf8Path, path: &Utf8Path) -> Result<Vec<WalkedFile>, StoreError> {
+    let mut files = if is_plain(root, path) {
+        walk_without_rules(path)?
+    } else {
+        walk_with_rules(root, path)?
+    };
+    // DVC orders by code point over the whole path, not by component.
+    files.sort_unstable_by(|left, right| left.relative.cmp(&right.relative));
+    Ok(files)
+}
+
+/// Whether `path` is a directory that no rule and no link on the way from `root` can have a say
+/// about. Rules inside of it are an error, so they need not be looked for.
+fn is_plain(root: &Utf8Path, path: &Utf8Path) -> bool {
+    let Ok(below) = path.strip_prefix(root) else {
+        return false;
+    };
+    let real = |path: &Utf8Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let outer = path.ancestors().skip(1).take(below.components().count());
+    !below.as_str().is_empty()
+        && !below.components().any(|part| is_internal(part.as_str()))
+        && path.ancestors().take(below.components().count()).all(real)
+        && outer.into_iter().all(|directory| {
+            match fs_err::read_to_string(directory.join(".dvcignore")) {
+                Ok(rules) => rules.lines().all(|line| {
+                    let line = line.trim();
+                    line.is_empty() || line.starts_with('#')
+                }),
+                Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+            }
+        })
+}
+
+fn walk_without_rules(path: &Utf8Path) -> Result<Vec<WalkedFile>, StoreError> {
+    let mut files = Vec::new();
+    let mut directories = vec![(path.to_owned(), String::new())];
+    while let Some((directory, prefix)) = directories.pop() {
+        for entry in fs_err::read_dir(&directory)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let Some(name) = name.to_str() else {
+                return Err(StoreError::NotUtf8 {
+                    directory: path.to_owned(),
+                    name: entry.path().display().to_string(),
+                });
+            };
+            if is_internal(name) || name.starts_with(TEMPORARY_PREFIX) {
+                continue;
+            }
+            let relative = format!("{prefix}{name}");
+            let found = directory.join(name);
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                directories.push((found, format!("{relative}/")));
+            } else if kind.is_file() && name != ".dvcignore" {
+                files.push(walked(found, relative, &entry.metadata()?, false));
+            } else {
+                files.extend(walk_odd(found, relative, kind)?);
+            }
+        }
+    }
+    Ok(files)
+}
+
+fn walk_with_rules(root: &Utf8Path, path: &Utf8Path) -> Result<Vec<WalkedFile>, StoreError> {
     // Starting at the root and going only where `path` is makes the rules of every level count, in
     // the right order.
     let start = if path.starts_with(root) { root } else { path };
@@ -50,31 +141,12 @@ pub fn walk_directory(root: &Utf8Path, path: &Utf8Path) -> Result<Vec<WalkedFile
         if kind.is_dir() {
             continue;
         }
-        if kind.is_symlink() {
-            match fs_err::metadata(&found) {
-                Ok(metadata) if metadata.is_dir() => continue,
-                Ok(metadata) if metadata.is_file() => {}
-                Ok(_) => return Err(StoreError::NotRegular { path: found }),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    return Err(StoreError::DanglingLink { path: found });
-                }
-                Err(error) => return Err(error.into()),
-            }
-        } else if !kind.is_file() {
-            return Err(StoreError::NotRegular { path: found });
-        }
-        if found.file_name() == Some(".dvcignore") {
-            return Err(StoreError::IgnoreFileInside { path: found });
-        }
         let relative = found
             .strip_prefix(path)
             .unwrap_or(&found)
             .as_str()
             .to_owned();
-        files.push(WalkedFile {
-            path: found,
-            relative,
-        });
+        files.extend(walk_odd(found, relative, kind)?);
     }
     if !seen {
         // Either a rule hides it, or it is not there; opening it says which.
@@ -83,9 +155,44 @@ pub fn walk_directory(root: &Utf8Path, path: &Utf8Path) -> Result<Vec<WalkedFile
             path: path.to_owned(),
         });
     }
-    // DVC orders by code point over the whole path, not by component.
-    files.sort_by(|left, right| left.relative.cmp(&right.relative));
     Ok(files)
+}
+
+/// What is not simply a file: links are followed to files, not to directories.
+fn walk_odd(
+    found: Utf8PathBuf,
+    relative: String,
+    kind: std::fs::FileType,
+) -> Result<Option<WalkedFile>, StoreError> {
+    let link = kind.is_symlink();
+    if !link && !kind.is_file() {
+        return Err(StoreError::NotRegular { path: found });
+    }
+    let metadata = match fs_err::metadata(&found) {
+        Ok(metadata) if metadata.is_dir() => return Ok(None),
+        Ok(metadata) if metadata.is_file() => metadata,
+        Ok(_) => return Err(StoreError::NotRegular { path: found }),
+        Err(error) if link && error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StoreError::DanglingLink { path: found });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if found.file_name() == Some(".dvcignore") {
+        return Err(StoreError::IgnoreFileInside { path: found });
+    }
+    Ok(Some(walked(found, relative, &metadata, link)))
+}
+
+fn walked(path: Utf8PathBuf, relative: String, metadata: &Metadata, link: bool) -> WalkedFile {
+    WalkedFile {
+        path,
+        relative,
+        stamp: Stamp::of(metadata),
+        executable: metadata.permissions().mode() & 0o111 != 0,
+        link,
+        names: metadata.nlink(),
+        mode: metadata.permissions().mode() & 0o7777,
+    }
 }
 
 /// The files of a project that `wanted` accepts by path, ordered, without those that Git or DVC
@@ -126,11 +233,11 @@ fn builder(start: &Utf8Path) -> WalkBuilder {
 
 /// What DVC never looks into, whatever the ignore files say.
 fn is_repository_internal(entry: &DirEntry) -> bool {
-    entry.depth() > 0
-        && matches!(
-            entry.file_name().to_str(),
-            Some(".git" | ".hg" | ".dvc" | ".ketch")
-        )
+    entry.depth() > 0 && entry.file_name().to_str().is_some_and(is_internal)
+}
+
+fn is_internal(name: &str) -> bool {
+    matches!(name, ".git" | ".hg" | ".dvc" | ".ketch")
 }
 
 fn is_temporary(path: &Utf8Path) -> bool {

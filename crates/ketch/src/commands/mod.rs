@@ -1,19 +1,38 @@
 //! The commands: one file each, whose doc comment is its manual.
 
 mod add;
+mod check_ignore;
+mod checkout;
+mod commit;
 mod completions;
+mod config;
+mod data;
 pub(crate) mod demo;
 mod deploy;
+mod destroy;
+mod diff;
+mod du;
+mod fsck;
+mod gc;
 mod init;
+mod install;
+mod list;
 mod man;
 mod metrics;
 mod model;
+mod move_data;
+mod remote;
+mod remove;
 mod repro;
 mod retrain;
 mod rollback;
+mod root;
 mod runs;
 mod status;
+mod transfer;
+mod unprotect;
 mod up;
+mod version;
 mod why;
 
 use clap::Subcommand;
@@ -28,6 +47,27 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     Init(init::InitArgs),
     Add(add::AddArgs),
+    Checkout(checkout::CheckoutArgs),
+    Commit(commit::CommitArgs),
+    Diff(diff::DiffArgs),
+    Push(transfer::push::PushArgs),
+    Pull(transfer::pull::PullArgs),
+    Fetch(transfer::fetch::FetchArgs),
+    Data(data::DataArgs),
+    Remove(remove::RemoveArgs),
+    Move(move_data::MoveArgs),
+    Unprotect(unprotect::UnprotectArgs),
+    List(list::ListArgs),
+    Du(du::DuArgs),
+    CheckIgnore(check_ignore::CheckIgnoreArgs),
+    Gc(gc::GcArgs),
+    Fsck(fsck::FsckArgs),
+    Remote(remote::RemoteArgs),
+    Config(config::ConfigArgs),
+    Install(install::InstallArgs),
+    Root(root::RootArgs),
+    Version(version::VersionArgs),
+    Destroy(destroy::DestroyArgs),
     Repro(repro::ReproArgs),
     Status(status::StatusArgs),
     Metrics(metrics::MetricsArgs),
@@ -52,6 +92,27 @@ pub(crate) fn run(
         Command::Demo(args) => demo::run(args, settings, printer),
         Command::Init(args) => init::run(args, settings, printer),
         Command::Add(args) => add::run(args, settings, printer),
+        Command::Checkout(args) => checkout::run(args, settings, printer),
+        Command::Commit(args) => commit::run(args, settings, printer),
+        Command::Diff(args) => diff::run(args, settings, printer),
+        Command::Push(args) => transfer::push::run(&args, settings, printer),
+        Command::Pull(args) => transfer::pull::run(&args, settings, printer),
+        Command::Fetch(args) => transfer::fetch::run(&args, settings, printer),
+        Command::Data(args) => data::run(args, settings, printer),
+        Command::Remove(args) => remove::run(args, settings, printer),
+        Command::Move(args) => move_data::run(args, settings, printer),
+        Command::Unprotect(args) => unprotect::run(args, settings, printer),
+        Command::Remote(args) => remote::run(args, settings, printer),
+        Command::Config(args) => config::run(args, settings, printer),
+        Command::Root(args) => root::run(args, settings, printer),
+        Command::Version(args) => Ok(version::run(args, settings, printer)),
+        Command::Gc(args) => gc::run(args, settings, printer),
+        Command::Fsck(args) => fsck::run(args, settings, printer),
+        Command::Install(args) => install::run(args, settings, printer),
+        Command::Destroy(args) => destroy::run(args, settings, printer),
+        Command::List(args) => list::run(args, settings, printer),
+        Command::Du(args) => du::run(args, settings, printer),
+        Command::CheckIgnore(args) => check_ignore::run(args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Status(args) => status::run(args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),

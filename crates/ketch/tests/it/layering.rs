@@ -40,15 +40,17 @@ const DRAWN: &[(&str, &[&str])] = &[
 /// A heavy dependency and the crates that own it.
 const OWNED: &[(&str, &[&str])] = &[
     ("rusqlite", &["tracking"]),
+    ("md5-many", &["store"]),
     ("arrow", &["table"]),
     ("parquet", &["table"]),
     ("axum", &["server"]),
-    // The program only waits for signals with it.
-    ("tokio", &["server", "ketch"]),
+    // The program only waits for signals with it, and remotes for what OpenDAL does.
+    ("tokio", &["server", "ketch", "store"]),
     ("maud", &["server"]),
     ("clap", &["ketch"]),
     ("indicatif", &["ketch"]),
-    ("ureq", &["ketch"]),
+    ("opendal", &["store"]),
+    ("ureq", &["ketch", "store"]),
     ("granit-parser", &["dvc"]),
     ("reflink-copy", &["store"]),
     ("rayon", &["store"]),

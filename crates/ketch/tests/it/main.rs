@@ -1,6 +1,7 @@
 //! ketch from outside: as people and scripts see it.
 
 mod data;
+mod data_commands;
 mod demo;
 mod demo_bad_input;
 mod demo_support;
@@ -9,6 +10,7 @@ mod layering;
 mod pipeline;
 mod registry;
 mod support;
+mod transfer;
 mod up;
 
 #[test]

@@ -10,25 +10,25 @@ use ketch_testkit::peer;
 use crate::sandbox::{Sandbox, hermetic, outcomes};
 
 /// DVC in one directory, with nothing of the machine's own configuration.
-struct Dvc {
+pub(crate) struct Dvc {
     program: Utf8PathBuf,
     home: Utf8PathBuf,
 }
 
 impl Dvc {
-    fn find(sandbox: &Sandbox) -> Option<Self> {
+    pub(crate) fn find(sandbox: &Sandbox) -> Option<Self> {
         let home = sandbox.outside().join("home");
         fs_err::create_dir_all(&home).unwrap();
         peer("dvc/bin/dvc").map(|program| Self { program, home })
     }
 
-    fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {
         let (success, text) = self.try_run(root, arguments);
         assert!(success, "dvc {arguments:?}: {text}");
         text
     }
 
-    fn fail(&self, root: &Utf8Path, arguments: &[&str]) -> String {
+    pub(crate) fn fail(&self, root: &Utf8Path, arguments: &[&str]) -> String {
         let (success, text) = self.try_run(root, arguments);
         assert!(!success, "dvc {arguments:?}: {text}");
         text
@@ -146,7 +146,7 @@ fn contents(root: &Utf8Path) -> Vec<(String, String)> {
     found
 }
 
-fn assert_same(ours: &Utf8Path, theirs: &Utf8Path) {
+pub(crate) fn assert_same(ours: &Utf8Path, theirs: &Utf8Path) {
     let (ours, theirs) = (contents(ours), contents(theirs));
     let names = |list: &[(String, String)]| -> Vec<String> {
         list.iter().map(|(name, _)| name.clone()).collect()

@@ -4,11 +4,19 @@
 
 mod checkout;
 mod data;
+mod data_cache;
+mod data_list;
+mod data_peer;
+mod data_ping_pong;
+mod data_settings;
+mod data_states;
 mod git;
 mod interop;
 mod kill;
 mod lineage;
+mod links;
 mod pipeline;
 mod repro;
 mod sandbox;
+mod transfer;
 mod worktree;

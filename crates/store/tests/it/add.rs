@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use ketch_dvc::ObjectId;
-use ketch_store::{Silent, StoreError, hash_directory, hash_file};
+use ketch_store::{Original, Silent, StoreError, hash_directory, hash_file};
 
 use crate::{Sandbox, overwrite};
 
@@ -9,7 +9,10 @@ use crate::{Sandbox, overwrite};
 fn a_file_becomes_a_read_only_object() {
     let sandbox = Sandbox::new();
     let path = sandbox.write("data.csv", "hello\n");
-    let added = sandbox.cache.add_file(&path, &Silent).unwrap();
+    let added = sandbox
+        .cache
+        .add_file(&path, Original::Untouched, &Silent)
+        .unwrap();
     assert_eq!(added.id.to_string(), "b1946ac92492d2347c6235b4d2611184");
     assert_eq!((added.size, added.executable), (6, false));
     let object = sandbox
@@ -27,10 +30,10 @@ fn a_file_becomes_a_read_only_object() {
         "hello\n",
         "the file itself is left alone"
     );
-    let scratch: Vec<_> = fs_err::read_dir(sandbox.root.join(".dvc/cache/tmp"))
+    let beside: Vec<_> = fs_err::read_dir(object.parent().unwrap())
         .unwrap()
         .collect();
-    assert!(scratch.is_empty(), "{scratch:?}");
+    assert_eq!(beside.len(), 1, "nothing temporary is left: {beside:?}");
 }
 
 #[test]
@@ -41,7 +44,12 @@ fn a_directory_has_dvcs_manifest() {
     sandbox.write("data/sub/empty", "");
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap();
     let expected = "[{\"md5\": \"b1946ac92492d2347c6235b4d2611184\", \"relpath\": \"a.txt\"}, \
                     {\"md5\": \"d41d8cd98f00b204e9800998ecf8427e\", \"relpath\": \"sub/empty\"}]";
@@ -60,7 +68,12 @@ fn an_empty_directory_is_dvcs_empty_list() {
     fs_err::create_dir_all(sandbox.root.join("data/empty")).unwrap();
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap();
     assert_eq!(added.id.to_string(), "d751713988987e9331980363e24189ce.dir");
     assert_eq!((added.size, added.files), (0, 0));
@@ -77,7 +90,12 @@ fn a_thousand_files_in_parallel() {
     }
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap();
     assert_eq!(added.files, 1000);
     assert!(sandbox.cache.contains_all(&added.id));
@@ -94,7 +112,12 @@ fn links_to_files_are_followed() {
     fs_err::os::unix::fs::symlink(&target, sandbox.root.join("data/link")).unwrap();
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap();
     let link = &added.manifest.entries()[0];
     assert_eq!(
@@ -105,7 +128,12 @@ fn links_to_files_are_followed() {
     fs_err::remove_file(&target).unwrap();
     let error = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap_err();
     assert!(matches!(error, StoreError::DanglingLink { .. }), "{error}");
 }
@@ -119,7 +147,12 @@ fn names_that_are_not_utf8_are_refused() {
     fs_err::write(sandbox.root.join("data").as_std_path().join(odd), "x").unwrap();
     let error = sandbox
         .cache
-        .add_directory(&sandbox.root, &sandbox.root.join("data"), &Silent)
+        .add_directory(
+            &sandbox.root,
+            &sandbox.root.join("data"),
+            Original::Untouched,
+            &Silent,
+        )
         .unwrap_err();
     assert!(matches!(error, StoreError::NotUtf8 { .. }), "{error}");
     assert!(error.hint().unwrap().contains("rename"));
@@ -143,14 +176,17 @@ fn a_file_written_to_meanwhile_is_an_error() {
     };
     let mut refused = 0;
     while !writer.is_finished() {
-        match sandbox.cache.add_file(&path, &Silent) {
+        match sandbox.cache.add_file(&path, Original::Untouched, &Silent) {
             Ok(added) => sandbox.cache.verify(&added.id).unwrap(),
             Err(StoreError::ChangedWhileRead { .. }) => refused += 1,
             Err(error) => panic!("{error}"),
         }
     }
     writer.join().unwrap();
-    let added = sandbox.cache.add_file(&path, &Silent).unwrap();
+    let added = sandbox
+        .cache
+        .add_file(&path, Original::Untouched, &Silent)
+        .unwrap();
     sandbox.cache.verify(&added.id).unwrap();
     assert_eq!(added.size, (1 << 22) + 2000 * 512);
     println!("refused {refused} times");
@@ -161,7 +197,7 @@ fn presence_trusts_the_mode_and_nothing_else_does() {
     let sandbox = Sandbox::new();
     let added = sandbox
         .cache
-        .add_file(&sandbox.write("f", "hello\n"), &Silent)
+        .add_file(&sandbox.write("f", "hello\n"), Original::Untouched, &Silent)
         .unwrap();
     let object = sandbox.cache.object_path(&added.id);
     overwrite(&object, b"hel");
@@ -185,7 +221,7 @@ fn presence_trusts_the_mode_and_nothing_else_does() {
     );
     sandbox
         .cache
-        .add_file(&sandbox.root.join("f"), &Silent)
+        .add_file(&sandbox.root.join("f"), Original::Untouched, &Silent)
         .unwrap();
     sandbox.cache.verify(&added.id).unwrap();
 
@@ -221,7 +257,7 @@ fn a_directory_or_a_pipe_is_no_file() {
     sandbox.write("data/x", "x");
     let error = sandbox
         .cache
-        .add_file(&sandbox.root.join("data"), &Silent)
+        .add_file(&sandbox.root.join("data"), Original::Untouched, &Silent)
         .unwrap_err();
     assert!(matches!(error, StoreError::NotRegular { .. }), "{error}");
 }

@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use ketch_dvc::ObjectId;
-use ketch_store::{CheckedOut, Silent, StoreError, make_executable};
+use ketch_store::{CheckedOut, Original, Silent, StoreError, make_executable};
 
 use crate::{Sandbox, overwrite};
 
@@ -10,7 +10,7 @@ fn a_file_comes_back_writable() {
     let sandbox = Sandbox::new();
     let added = sandbox
         .cache
-        .add_file(&sandbox.write("f", "hello\n"), &Silent)
+        .add_file(&sandbox.write("f", "hello\n"), Original::Untouched, &Silent)
         .unwrap();
     let target = sandbox.root.join("deep/er/copy");
     let done = sandbox
@@ -48,7 +48,7 @@ fn a_damaged_object_never_comes_out() {
     let sandbox = Sandbox::new();
     let added = sandbox
         .cache
-        .add_file(&sandbox.write("f", "hello\n"), &Silent)
+        .add_file(&sandbox.write("f", "hello\n"), Original::Untouched, &Silent)
         .unwrap();
     let object = sandbox.cache.object_path(&added.id);
     let target = sandbox.write("target", "mine");
@@ -77,7 +77,7 @@ fn a_directory_comes_back_exactly() {
     let data = sandbox.root.join("data");
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &data, &Silent)
+        .add_directory(&sandbox.root, &data, Original::Untouched, &Silent)
         .unwrap();
     sandbox.write("data/a", "changed");
     sandbox.write("data/new/extra", "x");
@@ -113,7 +113,7 @@ fn a_missing_file_of_a_directory_changes_nothing() {
     let data = sandbox.root.join("data");
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &data, &Silent)
+        .add_directory(&sandbox.root, &data, Original::Untouched, &Silent)
         .unwrap();
     fs_err::remove_file(sandbox.cache.object_path(&added.manifest.entries()[1].md5)).unwrap();
     sandbox.write("data/a", "mine");
@@ -133,7 +133,11 @@ fn hostile_manifests_stay_inside() {
     for relative in ["../evil", "/tmp/evil", "a/../../evil", "", ".", "a/./../b"] {
         let json = format!("[{{\"md5\": \"{id}\", \"relpath\": \"{relative}\"}}]");
         let path = sandbox.write("manifest", &json);
-        let file = sandbox.cache.add_file(&path, &Silent).unwrap().id;
+        let file = sandbox
+            .cache
+            .add_file(&path, Original::Untouched, &Silent)
+            .unwrap()
+            .id;
         let directory = file.as_directory();
         fs_err::copy(
             sandbox.cache.object_path(&file),
@@ -163,7 +167,7 @@ fn links_are_not_written_through() {
     let data = sandbox.root.join("data");
     let added = sandbox
         .cache
-        .add_directory(&sandbox.root, &data, &Silent)
+        .add_directory(&sandbox.root, &data, Original::Untouched, &Silent)
         .unwrap();
     fs_err::remove_dir_all(data.join("sub")).unwrap();
     sandbox.write("elsewhere/keep", "x");
@@ -196,7 +200,7 @@ fn kinds_do_not_mix() {
     let data = sandbox.root.join("data");
     let directory = sandbox
         .cache
-        .add_directory(&sandbox.root, &data, &Silent)
+        .add_directory(&sandbox.root, &data, Original::Untouched, &Silent)
         .unwrap()
         .id;
     let error = sandbox

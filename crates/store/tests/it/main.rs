@@ -4,10 +4,15 @@
 
 mod add;
 mod checkout;
+mod links;
+mod remote;
+mod remote_faults;
+mod remote_servers;
+mod state;
 mod walk;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_store::{Cache, Durability};
+use ketch_store::{Cache, Durability, LinkKind, StateIndex};
 
 /// A directory with a cache in it, gone at the end of the test.
 struct Sandbox {
@@ -29,6 +34,17 @@ impl Sandbox {
             root,
             cache,
         }
+    }
+
+    /// Another process's view of the same cache, with an index and these links.
+    fn cache_with(&self, links: &[LinkKind]) -> Cache {
+        Cache::open_with(self.root.join(".dvc/cache"), Durability::Buffered)
+            .with_links(links.to_vec())
+            .with_state(StateIndex::open(self.state_file(), &self.root))
+    }
+
+    fn state_file(&self) -> Utf8PathBuf {
+        self.root.join(".dvc/tmp/ketch-state")
     }
 
     fn write(&self, path: &str, content: impl AsRef<[u8]>) -> Utf8PathBuf {

@@ -1,0 +1,65 @@
+//! `ketch commit`
+
+use clap::Args;
+use ketch_project::{ChangedInputs, RecordOptions, record};
+
+use crate::exit::{CommandError, ExitStatus};
+use crate::printer::Printer;
+use crate::progress::FileProgress;
+use crate::settings::Settings;
+use crate::targets::data_targets;
+use crate::workspace::{from_here, open_project};
+
+/// Record what data and outputs are now, without running anything
+///
+/// Puts changed data and outputs into the cache and writes the `.dvc` files and `dvc.lock` anew.
+/// Nothing is committed in Git. A stage whose command, parameters or dependencies changed since it
+/// ran is refused, unless forced: its outputs were made by something else.
+#[derive(Debug, Args)]
+pub(crate) struct CommitArgs {
+    /// Data, `.dvc` files or stages [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
+    /// Record the outputs also of stages whose inputs changed
+    #[arg(short, long)]
+    force: bool,
+}
+
+pub(super) fn run(
+    args: CommitArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let CommitArgs { targets, force } = args;
+    let project = open_project(settings, printer)?;
+    let options = RecordOptions {
+        targets: data_targets(&project, settings, &targets),
+        inputs: if force {
+            ChangedInputs::Record
+        } else {
+            ChangedInputs::Refuse
+        },
+    };
+    let progress = FileProgress::new(printer);
+    let report = record(&project, &options, &progress)?;
+    drop(progress);
+    printer.json(&report);
+    for path in &report.recorded {
+        printer.line(from_here(&project, settings, path));
+    }
+    if report.changed_files.is_empty() {
+        printer.note("everything is recorded as it is");
+    } else {
+        let files: Vec<String> = report
+            .changed_files
+            .iter()
+            .map(|path| from_here(&project, settings, path).to_string())
+            .collect();
+        printer.hint(format_args!(
+            "record it in Git: `git add {}`",
+            files.join(" ")
+        ));
+    }
+    Ok(ExitStatus::Success)
+}

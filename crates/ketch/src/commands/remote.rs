@@ -1,0 +1,188 @@
+//! `ketch remote`
+
+use clap::{Args, Subcommand};
+use ketch_project::{
+    ExistingRemote, add_remote, modify_remote, remotes, remove_remote, rename_remote,
+    set_default_remote,
+};
+
+use super::config::LevelArgs;
+use crate::exit::{CommandError, ExitStatus};
+use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::workspace::open_project;
+
+/// Set up where data is pushed to and pulled from
+#[derive(Debug, Args)]
+pub(crate) struct RemoteArgs {
+    #[command(subcommand)]
+    command: RemoteCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RemoteCommand {
+    Add(AddArgs),
+    Modify(ModifyArgs),
+    Remove(RemoveArgs),
+    Rename(RenameArgs),
+    List(ListArgs),
+    Default(DefaultArgs),
+}
+
+/// Set up a remote
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// What to call it
+    name: String,
+
+    /// A URL, or a path that begins here
+    url: String,
+
+    /// Make it the default remote
+    #[arg(short, long)]
+    default: bool,
+
+    /// Write one of the same name anew
+    #[arg(short, long)]
+    force: bool,
+
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+/// Change a setting of a remote
+#[derive(Debug, Args)]
+struct ModifyArgs {
+    /// The remote
+    name: String,
+
+    /// The setting, such as `url` or `jobs`
+    option: String,
+
+    /// The new value; paths begin here
+    #[arg(required_unless_present = "unset", conflicts_with = "unset")]
+    value: Option<String>,
+
+    /// Take the setting back
+    #[arg(short, long)]
+    unset: bool,
+
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+/// Forget a remote; what is stored there stays
+#[derive(Debug, Args)]
+struct RemoveArgs {
+    /// The remote
+    name: String,
+
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+/// Give a remote another name
+#[derive(Debug, Args)]
+struct RenameArgs {
+    /// The remote
+    name: String,
+
+    /// Its new name
+    new: String,
+
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+/// List the remotes
+#[derive(Debug, Args)]
+struct ListArgs {
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+/// Print or choose the default remote
+#[derive(Debug, Args)]
+struct DefaultArgs {
+    /// The remote [default: print which it is]
+    name: Option<String>,
+
+    /// Have no default remote
+    #[arg(short, long, conflicts_with = "name")]
+    unset: bool,
+
+    #[command(flatten)]
+    level: LevelArgs,
+}
+
+pub(super) fn run(
+    args: RemoteArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let RemoteArgs { command } = args;
+    let project = open_project(settings, printer)?;
+    let here = &settings.directory;
+    match command {
+        RemoteCommand::Add(AddArgs {
+            name,
+            url,
+            default,
+            force,
+            level,
+        }) => {
+            let level = level.level().unwrap_or_default();
+            let existing = if force {
+                ExistingRemote::Replace
+            } else {
+                ExistingRemote::Refuse
+            };
+            add_remote(&project, level, &name, &url, existing, here)?;
+            if default {
+                set_default_remote(&project, level, Some(&name))?;
+                printer.line(format_args!("Setting '{name}' as a default remote."));
+            }
+        }
+        RemoteCommand::Modify(ModifyArgs {
+            name,
+            option,
+            value,
+            unset: _,
+            level,
+        }) => {
+            let level = level.level().unwrap_or_default();
+            modify_remote(&project, level, &name, &option, value.as_deref(), here)?;
+        }
+        RemoteCommand::Remove(RemoveArgs { name, level }) => {
+            remove_remote(&project, level.level().unwrap_or_default(), &name)?;
+        }
+        RemoteCommand::Rename(RenameArgs { name, new, level }) => {
+            rename_remote(&project, level.level().unwrap_or_default(), &name, &new)?;
+        }
+        RemoteCommand::List(ListArgs { level }) => {
+            let all = remotes(&project, level.level())?;
+            printer.json(&all);
+            for remote in all {
+                let mark = if remote.default { "\t(default)" } else { "" };
+                printer.line(format_args!("{}\t{}{mark}", remote.name, remote.url));
+            }
+        }
+        RemoteCommand::Default(DefaultArgs { name, unset, level }) => {
+            if name.is_some() || unset {
+                let level = level.level().unwrap_or_default();
+                set_default_remote(&project, level, name.as_deref())?;
+                return Ok(ExitStatus::Success);
+            }
+            let all = remotes(&project, level.level())?;
+            let found = all.iter().find(|remote| remote.default);
+            printer.json(&found);
+            if let Some(remote) = found {
+                printer.line(&remote.name);
+            } else {
+                printer.line("No default remote set");
+                return Ok(ExitStatus::Refused);
+            }
+        }
+    }
+    Ok(ExitStatus::Success)
+}

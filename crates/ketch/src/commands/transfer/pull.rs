@@ -1,0 +1,82 @@
+//! `ketch pull`
+
+use clap::Args;
+use ketch_project::{Overwrite, PullOptions, pull};
+
+use super::{TransferArgs, counted, tell_rest};
+use crate::exit::{CommandError, ExitStatus};
+use crate::printer::Printer;
+use crate::progress::FileProgress;
+use crate::settings::Settings;
+use crate::targets::{data_targets, folder_of_now};
+use crate::workspace::{from_here, open_project};
+
+/// Get data from a remote and put it into the work tree
+///
+/// Fetches what the cache lacks, then restores tracked data and outputs. Refuses to overwrite what
+/// is saved nowhere; with `--force` it goes to `.ketch/trash` first.
+#[derive(Debug, Args)]
+pub(crate) struct PullArgs {
+    #[command(flatten)]
+    transfer: TransferArgs,
+
+    /// Overwrite also what is saved nowhere; it goes to the trash
+    #[arg(short, long)]
+    force: bool,
+
+    /// Take it as success if the remote does not have everything
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+pub(in crate::commands) fn run(
+    args: &PullArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let project = open_project(settings, printer)?;
+    let overwrite = if args.force {
+        Overwrite::Force
+    } else {
+        Overwrite::Refuse
+    };
+    let options = PullOptions {
+        targets: data_targets(&project, settings, &args.transfer.targets),
+        remote: args.transfer.choice(),
+        overwrite,
+        trash: Some(folder_of_now(settings)),
+    };
+    let progress = FileProgress::new(printer);
+    let report = pull(&project, &options, &progress)?;
+    drop(progress);
+    printer.json(&report);
+    for path in &report.checkout.restored {
+        let mark = if report.checkout.added.contains(path) {
+            "A"
+        } else {
+            "M"
+        };
+        printer.line(format_args!(
+            "{mark}\t{}",
+            from_here(&project, settings, path)
+        ));
+    }
+    printer.line(counted(report.fetch.objects(), "fetched"));
+    let remotes = report.fetch.remotes.iter();
+    let transfers = remotes.map(|one| (one.remote.as_str(), &one.transfer));
+    tell_rest(printer, transfers, &report.fetch.skipped);
+    if let Some(folder) = options
+        .trash
+        .filter(|_| !report.checkout.trashed.is_empty())
+    {
+        printer.note(format_args!(
+            "what was overwritten and saved nowhere is in .ketch/trash/{folder}"
+        ));
+    }
+    let complete = report.fetch.is_complete() && report.checkout.missing.is_empty();
+    Ok(if complete || args.allow_missing {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Refused
+    })
+}

@@ -1,0 +1,56 @@
+//! What is named on the command line, and names for what ketch puts aside.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_project::Project;
+
+use crate::settings::Settings;
+
+/// A target as the project knows it: a path from the current directory where something is or was
+/// tracked there, anything else (a stage's name, a path from the root) as it is.
+pub(crate) fn data_target(project: &Project, settings: &Settings, target: &str) -> String {
+    let target = match target.trim_end_matches('/') {
+        "" => target,
+        trimmed => trimmed,
+    };
+    let here = tidy(&settings.directory.join(target));
+    let pointer = Utf8PathBuf::from(format!("{here}.dvc"));
+    let known = here.symlink_metadata().is_ok() || pointer.symlink_metadata().is_ok();
+    match here.strip_prefix(project.root()) {
+        Ok(below) if known => below.to_string(),
+        _ => target.to_owned(),
+    }
+}
+
+/// [`data_target`] of each.
+pub(crate) fn data_targets(
+    project: &Project,
+    settings: &Settings,
+    targets: &[String],
+) -> Vec<String> {
+    targets
+        .iter()
+        .map(|target| data_target(project, settings, target))
+        .collect()
+}
+
+/// The name of the folder for what one call puts aside: its time.
+pub(crate) fn folder_of_now(settings: &Settings) -> String {
+    settings
+        .clock
+        .now()
+        .strftime("%Y%m%dT%H%M%S%.6fZ")
+        .to_string()
+}
+
+/// Without `.` and `..`; links are not followed.
+pub(crate) fn tidy(path: &Utf8Path) -> Utf8PathBuf {
+    let mut tidied = Utf8PathBuf::new();
+    for part in path.components() {
+        match part.as_str() {
+            "." => {}
+            ".." => _ = tidied.pop(),
+            other => tidied.push(other),
+        }
+    }
+    tidied
+}

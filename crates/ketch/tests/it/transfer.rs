@@ -1,0 +1,57 @@
+//! Data goes to a remote and comes back.
+
+use crate::support::project;
+
+#[test]
+fn data_is_pushed_lost_and_pulled() {
+    let project = project();
+    project.git_init();
+    let _ = project.ketch(["init"]).success();
+    project.write("data/a.csv", "1,2\n");
+    project.write("data/b.csv", "3,4\n");
+    let _ = project.ketch(["add", "data"]).success();
+    let refused = project.ketch(["push"]).failure(3);
+    assert!(refused.stderr.contains("remote add"), "{refused}");
+
+    let storage = project.home().join("storage");
+    let _ = project
+        .ketch(["remote", "add", "--default", "store", storage.as_str()])
+        .success();
+    let pushed = project.ketch(["push"]).success();
+    assert_eq!(pushed.stdout, "3 files pushed\n");
+    let again = project.ketch(["push"]).success();
+    assert_eq!(again.stdout, "Everything is up to date.\n");
+
+    fs_err::remove_dir_all(project.path(".dvc/cache")).unwrap();
+    fs_err::remove_dir_all(project.path("data")).unwrap();
+    let fetched = project.ketch(["fetch"]).success();
+    assert_eq!(fetched.stdout, "3 files fetched\n");
+    let pulled = project.ketch(["pull"]).success();
+    assert_eq!(pulled.stdout, "A\tdata\nEverything is up to date.\n");
+    assert_eq!(project.read("data/b.csv"), "3,4\n");
+
+    // What is saved nowhere is not overwritten without a word, and then has a way back.
+    project.write("data/b.csv", "mine\n");
+    let _ = project.ketch(["pull"]).failure(3);
+    assert_eq!(project.read("data/b.csv"), "mine\n");
+    let forced = project.ketch(["pull", "--force"]).success();
+    assert!(forced.stderr.contains(".ketch/trash/"), "{forced}");
+    assert_eq!(project.read("data/b.csv"), "3,4\n");
+}
+
+#[test]
+fn what_is_nowhere_is_told_and_refused() {
+    let project = project();
+    project.git_init();
+    let _ = project.ketch(["init"]).success();
+    project.write("model.bin", "weights");
+    let _ = project.ketch(["add", "model.bin"]).success();
+    let storage = project.home().join("storage");
+    let _ = project
+        .ketch(["remote", "add", "--default", "store", storage.as_str()])
+        .success();
+    fs_err::remove_dir_all(project.path(".dvc/cache")).unwrap();
+    let fetched = project.ketch(["fetch", "--json"]).failure(1);
+    let report: serde_json::Value = serde_json::from_str(&fetched.stdout).unwrap();
+    assert_eq!(report["remotes"][0]["missing"].as_array().unwrap().len(), 1);
+}

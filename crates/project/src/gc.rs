@@ -1,0 +1,218 @@
+//! Making room in the cache.
+
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+use ketch_dvc::ObjectId;
+use serde::Serialize;
+
+use crate::objects::{Damaged, Uses, add_uses, all};
+use crate::snapshot::{Blobs, Snapshot};
+use crate::trash::move_file;
+use crate::{CommitId, Project, ProjectError, paths};
+
+/// What to keep, and what to do with the rest. Whatever is named, the work tree is kept.
+#[derive(Debug, Clone, Default)]
+pub struct GcOptions {
+    /// What to keep; at least one.
+    pub keep: Vec<Keep>,
+    /// Other projects that use the same cache: what they keep is kept by the same rules.
+    pub projects: Vec<Utf8PathBuf>,
+    pub reachable: Reachable,
+    pub mode: GcMode,
+    /// The folder below `.ketch/quarantine` that takes what is collected.
+    pub quarantine: String,
+}
+
+/// A set of states whose data is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// The work tree alone.
+    Workspace,
+    /// The newest commit of each branch.
+    Branches,
+    /// Each tag.
+    Tags,
+    /// Every commit that any branch, tag or other ref leads to.
+    Commits,
+    /// This revision.
+    Revision(String),
+}
+
+/// What to do about objects that a commit leads to that was not named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reachable {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are collected too.
+    Collect,
+}
+
+/// Whether anything happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GcMode {
+    #[default]
+    Dry,
+    /// Objects go to the quarantine.
+    Quarantine,
+    /// Objects go to the quarantine, after what earlier calls put there was deleted.
+    EmptyQuarantine,
+}
+
+/// What was, or would be, collected.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct GcReport {
+    pub collected: Vec<GcObject>,
+    /// In bytes.
+    pub size: u64,
+    /// Objects that are in use by what was named.
+    pub kept: u64,
+    /// Objects that only commits use which were not named. They stay unless forced.
+    pub reachable: Vec<GcObject>,
+    /// Where the objects are now, relative to the root.
+    pub quarantine: Option<Utf8PathBuf>,
+    /// What was deleted out of the quarantine, in bytes.
+    pub deleted: u64,
+}
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GcObject {
+    pub id: ObjectId,
+    /// In bytes.
+    pub size: u64,
+}
+
+/// Collects the objects that nothing uses which is to be kept.
+///
+/// Everything is marked before anything is moved. A `.dir` object goes before its files, so that
+/// what is interrupted leaves no directory that looks complete and is not.
+pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectError> {
+    if options.keep.is_empty() {
+        return Err(ProjectError::NoScope);
+    }
+    let shared = !project.cache().root().starts_with(project.root());
+    if shared && options.projects.is_empty() && options.reachable == Reachable::Keep {
+        return Err(ProjectError::SharedCache {
+            path: project.cache().root().to_owned(),
+        });
+    }
+    let _lock = project.lock()?;
+    let others = options
+        .projects
+        .iter()
+        .map(|path| Project::discover(path))
+        .collect::<Result<Vec<_>, _>>()?;
+    let _locks = others
+        .iter()
+        .filter(|other| other.root() != project.root())
+        .map(Project::lock)
+        .collect::<Result<Vec<_>, _>>()?;
+    let (mut named, mut reachable) = (Uses::new(), Uses::new());
+    for one in others.iter().chain([project]) {
+        mark(one, &options.keep, &mut named)?;
+        mark(one, &[Keep::Commits], &mut reachable)?;
+    }
+    let mut report = GcReport::default();
+    for (id, size) in all(project)? {
+        if named.contains_key(&id) {
+            report.kept += 1;
+            continue;
+        }
+        let object = GcObject { id, size };
+        if options.reachable == Reachable::Keep && reachable.contains_key(&object.id) {
+            report.reachable.push(object);
+        } else {
+            report.size += object.size;
+            report.collected.push(object);
+        }
+    }
+    report
+        .collected
+        .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
+    if options.mode == GcMode::Dry {
+        return Ok(report);
+    }
+    let quarantine = project.state_dir()?.join("quarantine");
+    if options.mode == GcMode::EmptyQuarantine {
+        report.deleted = size_below(&quarantine)?;
+        paths::remove(&quarantine)?;
+    }
+    if report.collected.is_empty() {
+        return Ok(report);
+    }
+    let folder = quarantine.join(&options.quarantine);
+    for object in &report.collected {
+        let from = project.cache().object_path(&object.id);
+        move_file(&from, &folder.join(object.id.cache_path()))?;
+    }
+    report.quarantine = Some(project.shown(&folder));
+    Ok(report)
+}
+
+/// Adds what the named states of one project use.
+fn mark(project: &Project, keep: &[Keep], uses: &mut Uses) -> Result<(), ProjectError> {
+    let git = project.git();
+    let mut commits: BTreeSet<String> = BTreeSet::new();
+    let mut blobs = Blobs::default();
+    for one in keep {
+        let listed = match one {
+            Keep::Workspace => continue,
+            Keep::Revision(revision) => {
+                commits.insert(git.resolve(revision)?.to_string());
+                continue;
+            }
+            Keep::Branches => git.run(&[
+                "for-each-ref",
+                "--format=%(objectname)",
+                "refs/heads",
+                "refs/remotes",
+            ])?,
+            Keep::Tags => git.run(&[
+                "for-each-ref",
+                "--format=%(*objectname) %(objectname)",
+                "refs/tags",
+            ])?,
+            // `--reflog` has the stash, and commits that were amended or rebased away.
+            Keep::Commits => git.run(&["rev-list", "--all", "--reflog"])?,
+        };
+        for line in listed.lines() {
+            if let Some(id) = line.split_whitespace().next() {
+                commits.insert(id.to_owned());
+            }
+        }
+    }
+    for id in commits {
+        // A tag may lead to something that is no commit, which holds no data of ours.
+        let commit: CommitId = match git.resolve(&id) {
+            Ok(commit) => commit,
+            Err(ProjectError::UnknownRevision { .. }) => continue,
+            Err(error) => return Err(error),
+        };
+        let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
+        add_uses(project, &snapshot, Damaged::Refuse, uses)?;
+    }
+    let workspace = Snapshot::of_workspace(project)?;
+    add_uses(project, &workspace, Damaged::Refuse, uses)
+}
+
+fn size_below(directory: &camino::Utf8Path) -> Result<u64, ProjectError> {
+    let mut size = 0;
+    let mut pending = vec![directory.to_owned()];
+    while let Some(folder) = pending.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else {
+            continue;
+        };
+        for entry in entries {
+            let path = entry?.into_path();
+            let metadata = fs_err::symlink_metadata(&path)?;
+            if metadata.is_dir() {
+                pending.push(path);
+            } else {
+                size += metadata.len();
+            }
+        }
+    }
+    Ok(size)
+}

@@ -1,0 +1,196 @@
+//! No longer tracking data, or a stage.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::PipelineFile;
+use ketch_store::{Reporter, write_atomically};
+use serde::Serialize;
+
+use crate::stage::{Index, Stage, read_lock};
+use crate::trash::keep_unsaved;
+use crate::{Project, ProjectError, gitignore, paths};
+
+/// What to stop tracking.
+#[derive(Debug, Clone, Default)]
+pub struct RemoveOptions {
+    /// `.dvc` files and stages.
+    pub targets: Vec<String>,
+    pub outputs: RemovedOutputs,
+    /// The folder below `.ketch/trash` that takes content which is saved nowhere.
+    pub trash: String,
+}
+
+/// What happens to the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RemovedOutputs {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes; what is saved nowhere goes to the trash.
+    Delete,
+}
+
+/// What is no longer tracked. Paths are relative to the root.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct RemoveReport {
+    /// `.dvc` files and addresses of stages.
+    pub removed: Vec<String>,
+    /// Data that was deleted.
+    pub deleted: Vec<Utf8PathBuf>,
+    /// What was saved nowhere and is in the trash now.
+    pub trashed: Vec<Utf8PathBuf>,
+    /// Files that were written or deleted, for `git add`.
+    pub changed_files: Vec<Utf8PathBuf>,
+}
+
+enum Target<'a> {
+    File(Utf8PathBuf, Vec<Utf8PathBuf>),
+    Stage(&'a Stage, String),
+}
+
+/// Removes `.dvc` files, or stages out of `dvc.yaml` and `dvc.lock`, and the lines of
+/// `.gitignore` that hid their data. The cache keeps what it has.
+///
+/// Everything is looked at before anything is changed.
+pub fn remove(
+    project: &Project,
+    options: &RemoveOptions,
+    reporter: &dyn Reporter,
+) -> Result<RemoveReport, ProjectError> {
+    let _lock = project.lock()?;
+    let index = Index::load(project)?;
+    let mut report = RemoveReport::default();
+    // One by one: two stages of one file are two edits of it.
+    for target in &options.targets {
+        find(project, &index, target)?;
+    }
+    for target in &options.targets {
+        let outputs = match find(project, &index, target)? {
+            Target::File(file, outputs) => {
+                paths::remove(&file)?;
+                report.removed.push(project.shown(&file).into_string());
+                report.changed_files.push(project.shown(&file));
+                outputs
+            }
+            Target::Stage(stage, text) => {
+                write_or_remove(&stage.file, &text)?;
+                report.changed_files.push(project.shown(&stage.file));
+                let path = stage.lock_path();
+                let mut lock = read_lock(project, &path)?;
+                if lock.remove_stage(&stage.name).is_some() {
+                    let rest = if lock.stages().is_empty() {
+                        String::new()
+                    } else {
+                        lock.to_text()
+                    };
+                    write_or_remove(&path, &rest)?;
+                    report.changed_files.push(project.shown(&path));
+                }
+                report.removed.push(stage.address.clone());
+                stage
+                    .outputs()
+                    .filter(|(out, _)| out.cache || options.outputs == RemovedOutputs::Delete)
+                    .map(|(_, path)| path)
+                    .collect()
+            }
+        };
+        for path in outputs {
+            if let Some(file) = gitignore::unignore(&path)? {
+                report.changed_files.push(project.shown(&file));
+            }
+            let inside = paths::relative(project.root(), &path).is_ok();
+            if options.outputs == RemovedOutputs::Delete
+                && inside
+                && path.symlink_metadata().is_ok()
+            {
+                let kept = keep_unsaved(project, &options.trash, &path, reporter)?;
+                report.trashed.extend(kept);
+                paths::remove(&path)?;
+                report.deleted.push(project.shown(&path));
+            }
+        }
+    }
+    report.changed_files.sort();
+    report.changed_files.dedup();
+    if project.autostage() {
+        project.git().run(&["add", "--update", "."])?;
+    }
+    Ok(report)
+}
+
+/// With a `.dvc` file its outputs, with a stage the text of `dvc.yaml` without it.
+fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Target<'a>, ProjectError> {
+    let path = paths::join(project.root(), target);
+    if path.extension() == Some("dvc") && path.is_file() {
+        let outputs = index
+            .data
+            .iter()
+            .filter(|data| data.file == path && data.entry.cache)
+            .map(|data| data.path.clone())
+            .collect();
+        return Ok(Target::File(path, outputs));
+    }
+    if let Some(stage) = index.stages.iter().find(|stage| stage.address == target) {
+        return Ok(Target::Stage(stage, without(project, stage)?));
+    }
+    match index.data.iter().find(|data| data.path == path) {
+        Some(data) => Err(ProjectError::UnknownTarget {
+            name: target.to_owned(),
+            suggestion: Some(project.shown(&data.file).into_string()),
+        }),
+        None => Err(index.unknown(target)),
+    }
+}
+
+/// The text of the pipeline's file without the lines of one stage; empty if nothing is left.
+fn without(project: &Project, stage: &Stage) -> Result<String, ProjectError> {
+    let text = fs_err::read_to_string(&stage.file)?;
+    let shown = project.shown(&stage.file);
+    let not_editable = || ProjectError::NotEditable {
+        file: shown.clone(),
+        stage: stage.name.clone(),
+    };
+    let before = PipelineFile::parse(&text, shown.as_str())?;
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    // The index may be of an earlier text: another stage of the file was removed meanwhile.
+    let spec = before.stages.get(&stage.name).ok_or_else(not_editable)?;
+    let start = spec.line - 1;
+    let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
+    let says_something = |line: &str| {
+        let text = line.trim();
+        !text.is_empty() && !text.starts_with('#')
+    };
+    let own = indent(lines.get(start).ok_or_else(not_editable)?);
+    let mut end = start + 1;
+    for (place, line) in lines.iter().enumerate().skip(start + 1) {
+        if says_something(line) {
+            if indent(line) <= own {
+                break;
+            }
+            end = place + 1;
+        }
+    }
+    let mut rest: Vec<&str> = lines.clone();
+    rest.drain(start..end);
+    if before.stages.len() == 1 {
+        rest.retain(|line| line.trim_end() != "stages:");
+        if !rest.iter().any(|line| says_something(line)) {
+            return Ok(String::new());
+        }
+    }
+    let rest = rest.concat();
+    let after = PipelineFile::parse(&rest, shown.as_str()).map_err(|_| not_editable())?;
+    let names = before.stages.keys().filter(|name| **name != stage.name);
+    if names.eq(after.stages.keys()) && before.metrics == after.metrics {
+        Ok(rest)
+    } else {
+        Err(not_editable())
+    }
+}
+
+fn write_or_remove(path: &Utf8Path, text: &str) -> Result<(), ProjectError> {
+    if text.is_empty() {
+        paths::remove(path)
+    } else {
+        Ok(write_atomically(path, text.as_bytes())?)
+    }
+}

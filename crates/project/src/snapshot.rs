@@ -1,0 +1,198 @@
+//! What the files of DVC record, in the work tree or at a commit.
+
+use std::collections::HashMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::{DvcFile, LockFile, OutputEntry, PipelineFile};
+use ketch_store::find_in_project;
+
+use crate::paths::{is_url, join};
+use crate::{CommitId, Project, ProjectError};
+
+/// One output that is kept in the cache, and where it is recorded.
+#[derive(Debug, Clone)]
+pub(crate) struct Recorded {
+    /// Relative to the root.
+    pub(crate) path: Utf8PathBuf,
+    /// The `.dvc` file or `dvc.yaml`, relative to the root.
+    pub(crate) file: Utf8PathBuf,
+    /// The address of the stage that makes it.
+    pub(crate) stage: Option<String>,
+    /// Without a hash where nothing was recorded yet.
+    pub(crate) entry: OutputEntry,
+}
+
+/// Every `.dvc` file, `dvc.yaml` and `dvc.lock` of one state of the project, as text.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// By path relative to the root.
+    files: Vec<(Utf8PathBuf, String)>,
+}
+
+/// Texts that were read out of Git, by the id of their blob: most files are the same in most
+/// commits.
+#[derive(Debug, Default)]
+pub(crate) struct Blobs(HashMap<String, String>);
+
+impl Snapshot {
+    /// The work tree as it is now.
+    pub(crate) fn of_workspace(project: &Project) -> Result<Self, ProjectError> {
+        let files = find_in_project(project.root(), &is_ours)?
+            .into_iter()
+            .map(|path| {
+                let text = fs_err::read_to_string(&path)?;
+                Ok((project.shown(&path), text))
+            })
+            .collect::<Result<_, ProjectError>>()?;
+        Ok(Self { files })
+    }
+
+    /// A commit, without nested projects.
+    pub(crate) fn of_commit(
+        project: &Project,
+        commit: &CommitId,
+        blobs: &mut Blobs,
+    ) -> Result<Self, ProjectError> {
+        let listing = project
+            .git()
+            .run(&["ls-tree", "-r", "-z", commit.as_str()])?;
+        let mut found = Vec::new();
+        let mut nested: Vec<&str> = Vec::new();
+        for line in listing.split('\0') {
+            let Some((facts, path)) = line.split_once('\t') else {
+                continue;
+            };
+            if let Some((home, _)) = path.split_once("/.dvc/") {
+                nested.push(home);
+            }
+            let mut facts = facts.split(' ');
+            let (mode, _, id) = (facts.next(), facts.next(), facts.next());
+            let plain = mode.is_some_and(|mode| mode.starts_with("100"));
+            if let Some(id) = id.filter(|_| plain && is_ours(path.into())) {
+                found.push((path, id));
+            }
+        }
+        let mut files = Vec::new();
+        for (path, id) in found {
+            let path = Utf8Path::new(path);
+            if path.starts_with(".dvc") || nested.iter().any(|home| path.starts_with(home)) {
+                continue;
+            }
+            let text = if let Some(text) = blobs.0.get(id) {
+                text.clone()
+            } else {
+                let text = project.git().run(&["cat-file", "blob", id])?;
+                blobs.0.insert(id.to_owned(), text.clone());
+                text
+            };
+            files.push((path.to_owned(), text));
+        }
+        Ok(Self { files })
+    }
+
+    /// The outputs that the project has, each with what is recorded of it.
+    pub(crate) fn outputs(&self) -> Result<Vec<Recorded>, ProjectError> {
+        let mut outputs = Vec::new();
+        for (file, text) in &self.files {
+            if file.file_name() == Some("dvc.yaml") {
+                self.add_stages(file, text, &mut outputs)?;
+            } else if file.extension() == Some("dvc") {
+                outputs.extend(
+                    tracked(file, text)?
+                        .into_iter()
+                        .map(|(path, entry)| Recorded {
+                            path,
+                            file: file.clone(),
+                            stage: None,
+                            entry,
+                        }),
+                );
+            }
+        }
+        outputs.retain(|output| output.entry.cache && !output.path.starts_with(".."));
+        outputs.sort_by(|left, right| left.path.cmp(&right.path));
+        Ok(outputs)
+    }
+
+    /// Everything that any file names, whether a pipeline still has it or not: what must not be
+    /// thrown away.
+    pub(crate) fn entries(&self) -> Result<Vec<(Utf8PathBuf, OutputEntry)>, ProjectError> {
+        let mut entries = Vec::new();
+        for (file, text) in &self.files {
+            if file.file_name() == Some("dvc.lock") {
+                let home = file.parent().unwrap_or(Utf8Path::new(""));
+                for stage in LockFile::parse(text, file.as_str())?.stages().values() {
+                    let outs = stage.outs.iter();
+                    entries.extend(outs.map(|out| (join(home, &out.path), out.clone())));
+                }
+            } else if file.extension() == Some("dvc") {
+                entries.extend(tracked(file, text)?);
+            }
+        }
+        Ok(entries)
+    }
+
+    fn add_stages(
+        &self,
+        file: &Utf8Path,
+        text: &str,
+        outputs: &mut Vec<Recorded>,
+    ) -> Result<(), ProjectError> {
+        let pipeline = PipelineFile::parse(text, file.as_str())?;
+        let lock_path = file.with_extension("lock");
+        let lock = match self.files.iter().find(|(path, _)| *path == lock_path) {
+            Some((path, text)) => LockFile::parse(text, path.as_str())?,
+            None => LockFile::empty(),
+        };
+        let home = file.parent().unwrap_or(Utf8Path::new(""));
+        for (name, spec) in &pipeline.stages {
+            let base = spec
+                .wdir
+                .as_ref()
+                .map_or_else(|| home.to_owned(), |wdir| join(home, wdir));
+            let address = if home.as_str().is_empty() {
+                name.clone()
+            } else {
+                format!("{file}:{name}")
+            };
+            for out in spec
+                .outs
+                .iter()
+                .filter(|out| out.cache && !is_url(&out.path))
+            {
+                let recorded = lock
+                    .stages()
+                    .get(name)
+                    .and_then(|stage| stage.outs.iter().find(|known| known.path == out.path));
+                outputs.push(Recorded {
+                    path: join(&base, &out.path),
+                    file: file.to_owned(),
+                    stage: Some(address.clone()),
+                    entry: recorded
+                        .cloned()
+                        .unwrap_or_else(|| OutputEntry::new(&out.path)),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a `.dvc` file tracks in the project, by path relative to the root.
+fn tracked(file: &Utf8Path, text: &str) -> Result<Vec<(Utf8PathBuf, OutputEntry)>, ProjectError> {
+    let content = DvcFile::parse(text, file.as_str())?;
+    let home = file.parent().unwrap_or(Utf8Path::new(""));
+    let base = content
+        .wdir
+        .map_or_else(|| home.to_owned(), |wdir| join(home, wdir));
+    Ok(content
+        .outs
+        .into_iter()
+        .filter(|out| !is_url(&out.path) && !out.path.starts_with('/'))
+        .map(|entry| (join(&base, &entry.path), entry))
+        .collect())
+}
+
+fn is_ours(path: &Utf8Path) -> bool {
+    matches!(path.file_name(), Some("dvc.yaml" | "dvc.lock")) || path.extension() == Some("dvc")
+}

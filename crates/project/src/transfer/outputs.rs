@@ -1,0 +1,140 @@
+//! Which outputs a transfer is about.
+
+use camino::Utf8PathBuf;
+use ketch_dvc::{DvcFile, ObjectId, OutputEntry};
+use serde::Serialize;
+
+use crate::paths::join;
+use crate::stage::Index;
+use crate::{Project, ProjectError};
+
+/// An output that was not moved, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// Relative to the root.
+    pub path: Utf8PathBuf,
+    pub reason: SkipReason,
+}
+
+/// Why an output stays where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SkipReason {
+    /// It says `push: false`.
+    NotPushed,
+    /// It comes from another repository, whose remote has it.
+    Imported,
+    /// It is recorded with the hash of DVC 2, whose objects are elsewhere.
+    LegacyHash,
+    /// It is recorded file by file for a remote that keeps versions.
+    CloudVersioned,
+}
+
+/// One recorded output with content in the cache's layout.
+#[derive(Debug, Clone)]
+pub(crate) struct Output {
+    /// Relative to the root.
+    pub(crate) path: Utf8PathBuf,
+    pub(crate) id: ObjectId,
+    /// The remote it insists on.
+    pub(crate) remote: Option<String>,
+    pub(crate) pushed: bool,
+}
+
+/// What the targets name: outputs, `.dvc` files or stages; everything if there are none.
+pub(crate) fn outputs(
+    project: &Project,
+    targets: &[String],
+) -> Result<(Vec<Output>, Vec<Skipped>), ProjectError> {
+    let index = Index::load(project)?;
+    let mut all: Vec<Recorded> = Vec::new();
+    for data in &index.data {
+        let file = project.shown(&data.file);
+        let text = fs_err::read_to_string(&data.file)?;
+        let imported = DvcFile::parse(&text, file.as_str())?
+            .deps
+            .iter()
+            .any(|dependency| dependency.repo.is_some());
+        all.push(Recorded {
+            name: file.into_string(),
+            path: data.path.clone(),
+            entry: data.entry.clone(),
+            imported,
+        });
+    }
+    for stage in &index.stages {
+        let Some(recorded) = index.recorded(stage) else {
+            continue;
+        };
+        for (out, path) in stage.outputs().filter(|(out, _)| out.cache) {
+            if let Some(entry) = recorded.outs.iter().find(|known| known.path == out.path) {
+                let mut entry = entry.clone();
+                entry.remote.clone_from(&out.remote);
+                entry.push = out.push;
+                all.push(Recorded {
+                    name: stage.address.clone(),
+                    path,
+                    entry,
+                    imported: false,
+                });
+            }
+        }
+    }
+    let names = |target: &String, recorded: &Recorded| {
+        recorded.name == *target || join(project.root(), target) == recorded.path
+    };
+    for target in targets {
+        if !all.iter().any(|recorded| names(target, recorded)) {
+            let path = join(project.root(), target);
+            return Err(match index.owner(&path) {
+                Some(_) => ProjectError::NotRecorded {
+                    path: project.shown(&path),
+                },
+                None => index.unknown(target),
+            });
+        }
+    }
+    let mut chosen = Vec::new();
+    let mut skipped = Vec::new();
+    for recorded in all {
+        if !targets.is_empty() && !targets.iter().any(|target| names(target, &recorded)) {
+            continue;
+        }
+        let path = project.shown(&recorded.path);
+        let entry = recorded.entry;
+        let mut skip = |reason| {
+            skipped.push(Skipped {
+                path: path.clone(),
+                reason,
+            });
+        };
+        if !entry.cache {
+            continue;
+        }
+        if recorded.imported {
+            skip(SkipReason::Imported);
+        } else if entry.files.is_some() || entry.cloud.is_some() {
+            skip(SkipReason::CloudVersioned);
+        } else if let Some(id) = entry.md5 {
+            if entry.hash.as_deref() == Some("md5") {
+                chosen.push(Output {
+                    path,
+                    id,
+                    remote: entry.remote,
+                    pushed: entry.push,
+                });
+            } else {
+                skip(SkipReason::LegacyHash);
+            }
+        }
+    }
+    Ok((chosen, skipped))
+}
+
+struct Recorded {
+    /// The `.dvc` file or the stage.
+    name: String,
+    path: Utf8PathBuf,
+    entry: OutputEntry,
+    imported: bool,
+}

@@ -1,0 +1,115 @@
+//! What the cache and the remotes do not both have.
+
+use std::collections::HashSet;
+
+use camino::Utf8PathBuf;
+use ketch_dvc::ObjectId;
+use ketch_store::remote::{compare, manifest_of};
+use serde::Serialize;
+
+use super::outputs::outputs;
+use super::{RemoteChoice, Skipped};
+use crate::{Project, ProjectError};
+
+/// What to compare with what.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteStatusOptions {
+    /// Outputs, `.dvc` files or stages; empty for everything.
+    pub targets: Vec<String>,
+    pub remote: RemoteChoice,
+}
+
+/// Where the objects of each output are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteStatusReport {
+    pub outputs: Vec<OutputRemoteStatus>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// One output: how many of its objects are where. A directory's manifest counts as one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OutputRemoteStatus {
+    /// Relative to the root.
+    pub path: Utf8PathBuf,
+    pub remote: String,
+    pub state: RemoteState,
+    pub both: usize,
+    pub only_cache: usize,
+    pub only_remote: usize,
+    pub neither: usize,
+}
+
+/// In DVC's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RemoteState {
+    /// Both have everything.
+    InSync,
+    /// The remote lacks something that can be pushed.
+    New,
+    /// The cache lacks something that can be fetched.
+    Deleted,
+    /// Some of it is on neither side.
+    Missing,
+}
+
+impl RemoteStatusReport {
+    /// Whether cache and remotes have everything.
+    pub fn is_in_sync(&self) -> bool {
+        self.outputs
+            .iter()
+            .all(|output| output.state == RemoteState::InSync)
+    }
+}
+
+/// Holds the cache against the remotes. Changes nothing and takes no lock.
+pub fn remote_status(
+    project: &Project,
+    options: &RemoteStatusOptions,
+) -> Result<RemoteStatusReport, ProjectError> {
+    let (wanted, skipped) = outputs(project, &options.targets)?;
+    let mut outputs = Vec::new();
+    for group in options.remote.groups(project, wanted)? {
+        let found = compare(project.cache(), &*group.remote, &group.ids(), group.options)?;
+        let lists = [
+            found.both,
+            found.only_cache,
+            found.only_remote,
+            found.neither,
+        ];
+        let lists = lists.map(|ids| ids.into_iter().collect::<HashSet<ObjectId>>());
+        for output in &group.outputs {
+            let mut ids = HashSet::from([output.id.clone()]);
+            if output.id.is_directory()
+                && let Some(manifest) =
+                    manifest_of(project.cache(), &*group.remote, &output.id, group.options)?
+            {
+                ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
+            }
+            let [both, only_cache, only_remote, neither] =
+                [0, 1, 2, 3].map(|list: usize| match lists.get(list) {
+                    Some(list) => list.intersection(&ids).count(),
+                    None => 0,
+                });
+            let state = if neither > 0 {
+                RemoteState::Missing
+            } else if only_cache > 0 {
+                RemoteState::New
+            } else if only_remote > 0 {
+                RemoteState::Deleted
+            } else {
+                RemoteState::InSync
+            };
+            outputs.push(OutputRemoteStatus {
+                path: output.path.clone(),
+                remote: group.remote.name().to_owned(),
+                state,
+                both,
+                only_cache,
+                only_remote,
+                neither,
+            });
+        }
+    }
+    Ok(RemoteStatusReport { outputs, skipped })
+}

@@ -1,0 +1,104 @@
+//! The remotes of a project's configuration.
+
+use camino::Utf8PathBuf;
+use indexmap::IndexMap;
+use ketch_dvc::{Config, ObjectId};
+use ketch_store::StoreError;
+use ketch_store::remote::{
+    ConfigLevel, Remote, RemoteSettings, Retry, TransferOptions, open_remote,
+};
+
+use super::outputs::Output;
+use crate::paths::read_if_there;
+use crate::{Project, ProjectError};
+
+/// Which remote, and how to talk to it.
+#[derive(Debug, Clone, Default)]
+pub struct RemoteChoice {
+    /// Its name; each output's own or the default one if none.
+    pub name: Option<String>,
+    /// How many objects to move at once; the configuration's number, or what suits the remote, if
+    /// none.
+    pub jobs: Option<usize>,
+    pub retry: Retry,
+    /// Configuration files of the machine and the user, before those of the project, if they exist.
+    pub configs: Vec<Utf8PathBuf>,
+}
+
+/// The outputs that go to, or come from, one remote.
+pub(super) struct Group {
+    pub(super) remote: Box<dyn Remote>,
+    pub(super) options: TransferOptions,
+    pub(super) outputs: Vec<Output>,
+}
+
+impl Group {
+    pub(super) fn ids(&self) -> Vec<ObjectId> {
+        self.outputs
+            .iter()
+            .map(|output| output.id.clone())
+            .collect()
+    }
+}
+
+impl RemoteChoice {
+    /// Sorts outputs by the remote they belong to, and opens those remotes.
+    ///
+    /// An output with a `remote` of its own belongs there and nowhere else: when another one is
+    /// chosen by name it is left out.
+    pub(super) fn groups(
+        &self,
+        project: &Project,
+        outputs: Vec<Output>,
+    ) -> Result<Vec<Group>, ProjectError> {
+        let levels = self.levels(project)?;
+        let find = |name: Option<&str>| {
+            RemoteSettings::find(&levels, name).map_err(|error| ProjectError::Store(error.into()))
+        };
+        let mut groups: IndexMap<String, (RemoteSettings, Vec<Output>)> = IndexMap::new();
+        // Wrong names are told even when there is nothing to do.
+        if self.name.is_some() || outputs.is_empty() {
+            find(self.name.as_deref())?;
+        }
+        for output in outputs {
+            let settings = match (&self.name, &output.remote) {
+                (Some(chosen), Some(own)) if chosen != own => continue,
+                (Some(name), _) | (None, Some(name)) => find(Some(name))?,
+                (None, None) => find(None)?,
+            };
+            groups
+                .entry(settings.name.clone())
+                .or_insert_with(|| (settings, Vec::new()))
+                .1
+                .push(output);
+        }
+        groups
+            .into_values()
+            .map(|(settings, outputs)| {
+                Ok(Group {
+                    remote: open_remote(&settings).map_err(StoreError::from)?,
+                    options: TransferOptions {
+                        jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
+                        retry: self.retry,
+                    },
+                    outputs,
+                })
+            })
+            .collect()
+    }
+
+    fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
+        let directory = project.root().join(".dvc");
+        let own = ["config", "config.local"].map(|name| directory.join(name));
+        let mut levels = Vec::new();
+        for path in self.configs.iter().chain(&own) {
+            if let Some(text) = read_if_there(path)? {
+                levels.push(ConfigLevel {
+                    config: Config::parse(&text, project.shown(path).as_str())?,
+                    directory: path.parent().unwrap_or(&directory).to_owned(),
+                });
+            }
+        }
+        Ok(levels)
+    }
+}

@@ -1,0 +1,178 @@
+//! DVC's settings and remotes, written as DVC writes them; links that become files.
+
+use std::os::unix::fs::PermissionsExt;
+
+use camino::Utf8Path;
+use ketch_project::{
+    ExistingRemote, ProjectError, SettingLevel, SettingName, add_remote, modify_remote, remotes,
+    remove_remote, rename_remote, set_default_remote, set_setting, setting, settings, unprotect,
+    unset_setting,
+};
+
+use crate::interop::Dvc;
+use crate::sandbox::Sandbox;
+
+fn name(text: &str) -> SettingName {
+    SettingName::parse(text).unwrap()
+}
+
+#[test]
+fn dvc_writes_the_same_files() {
+    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
+    let Some(dvc) = Dvc::find(&theirs) else {
+        return;
+    };
+    let project = ours.open();
+    let here = ours.root.join("sub");
+    let (repository, local) = (SettingLevel::Project, SettingLevel::Local);
+    for sandbox in [&ours, &theirs] {
+        sandbox.write("sub/x", "");
+    }
+    let below = theirs.root.join("sub");
+    let same = |arguments: &[&str]| {
+        dvc.run(&below, arguments);
+        for file in [".dvc/config", ".dvc/config.local"] {
+            let read = |sandbox: &Sandbox| {
+                fs_err::read_to_string(sandbox.root.join(file)).unwrap_or_default()
+            };
+            assert_eq!(read(&ours), read(&theirs), "{file} after {arguments:?}");
+        }
+    };
+    let refuse = ExistingRemote::Refuse;
+    add_remote(&project, repository, "st", "../store", refuse, &here).unwrap();
+    set_default_remote(&project, repository, Some("st")).unwrap();
+    same(&["remote", "add", "-d", "st", "../store"]);
+    add_remote(&project, local, "Second", "/abs/store", refuse, &here).unwrap();
+    same(&["remote", "add", "--local", "Second", "/abs/store"]);
+    set_setting(&project, repository, &name("core.autostage"), "true", &here).unwrap();
+    same(&["config", "core.autostage", "true"]);
+    set_setting(
+        &project,
+        repository,
+        &name("cache.type"),
+        "reflink,copy",
+        &here,
+    )
+    .unwrap();
+    same(&["config", "cache.type", "reflink,copy"]);
+    set_setting(&project, local, &name("cache.dir"), "cc", &here).unwrap();
+    same(&["config", "--local", "cache.dir", "cc"]);
+    modify_remote(&project, repository, "st", "jobs", Some("4"), &here).unwrap();
+    same(&["remote", "modify", "st", "jobs", "4"]);
+    modify_remote(&project, repository, "st", "jobs", None, &here).unwrap();
+    same(&["remote", "modify", "-u", "st", "jobs"]);
+
+    let listed: Vec<String> = settings(&project, None)
+        .unwrap()
+        .into_iter()
+        .map(|found| format!("{}\t{}={}", found.file, found.name, found.value))
+        .collect();
+    let text = dvc.run(&below, &["config", "--list", "--show-origin"]);
+    let expected: Vec<String> = text
+        .lines()
+        .map(|line| line.replace(theirs.root.as_str(), ours.root.as_str()))
+        .collect();
+    assert_eq!(listed, expected);
+
+    rename_remote(&project, repository, "st", "main").unwrap();
+    same(&["remote", "rename", "st", "main"]);
+    unset_setting(&project, repository, &name("cache.type")).unwrap();
+    same(&["config", "-u", "cache.type"]);
+    remove_remote(&project, repository, "main").unwrap();
+    same(&["remote", "remove", "main"]);
+    set_default_remote(&project, repository, Some("second")).unwrap();
+    same(&["remote", "default", "second"]);
+    set_default_remote(&project, repository, None).unwrap();
+    same(&["remote", "default", "--unset"]);
+}
+
+/// DVC refuses these; and a section without a URL makes it refuse everything.
+#[test]
+fn settings_of_this_machine_go_with_their_remote() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.open();
+    let here = Utf8Path::new("/");
+    let (level, local) = (SettingLevel::Project, SettingLevel::Local);
+    add_remote(
+        &project,
+        level,
+        "st",
+        "s3://b/k",
+        ExistingRemote::Refuse,
+        here,
+    )
+    .unwrap();
+    modify_remote(&project, local, "st", "profile", Some("me"), here).unwrap();
+    rename_remote(&project, level, "st", "main").unwrap();
+    assert_eq!(
+        sandbox.read(".dvc/config.local"),
+        "['remote \"main\"']\n    profile = me\n"
+    );
+    remove_remote(&project, level, "main").unwrap();
+    assert_eq!(
+        sandbox.read(".dvc/config.local") + &sandbox.read(".dvc/config"),
+        ""
+    );
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.open();
+    let here = Utf8Path::new("/");
+    let level = SettingLevel::Project;
+    let refuse = ExistingRemote::Refuse;
+    add_remote(&project, level, "store", "s3://b/k", refuse, here).unwrap();
+    let error = add_remote(&project, level, "store", "s3://c", refuse, here).unwrap_err();
+    assert_eq!(error.to_string(), "there is a remote `store` already");
+    let error = remove_remote(&project, level, "stor").unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("did you mean `store`?"));
+    let error = modify_remote(&project, level, "store", "urll", Some("x"), here).unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("did you mean `url`?"));
+    let error = set_default_remote(&project, level, Some("other")).unwrap_err();
+    assert!(
+        matches!(error, ProjectError::UnknownRemote { .. }),
+        "{error}"
+    );
+    let error = unset_setting(&project, level, &name("core.remote")).unwrap_err();
+    assert_eq!(error.to_string(), "`core.remote` is not set");
+    let text = sandbox.read(".dvc/config");
+    set_setting(&project, level, &name("core.remote"), "a\u{7}", here).unwrap_err();
+    assert_eq!(sandbox.read(".dvc/config"), text);
+    assert_eq!(setting(&project, &name("core.remote"), None).unwrap(), None);
+    add_remote(
+        &project,
+        level,
+        "store",
+        "gs://x",
+        ExistingRemote::Replace,
+        here,
+    )
+    .unwrap();
+    assert_eq!(remotes(&project, None).unwrap()[0].url, "gs://x");
+}
+
+#[test]
+fn links_into_the_cache_become_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write("object", "content");
+    let object = sandbox.root.join("object");
+    fs_err::set_permissions(&object, PermissionsExt::from_mode(0o444)).unwrap();
+    sandbox.write("data/plain", "plain");
+    fs_err::hard_link(&object, sandbox.root.join("data/hard")).unwrap();
+    fs_err::os::unix::fs::symlink(&object, sandbox.root.join("data/soft")).unwrap();
+    let changed = unprotect(&sandbox.open(), &["data".into()]).unwrap();
+    assert_eq!(changed, ["data/hard", "data/soft"]);
+    for file in ["data/hard", "data/soft"] {
+        sandbox.write(file, "edited");
+        assert!(!sandbox.root.join(file).is_symlink());
+    }
+    assert_eq!(sandbox.read("object"), "content");
+    assert!(
+        unprotect(&sandbox.open(), &["data".into()])
+            .unwrap()
+            .is_empty()
+    );
+    unprotect(&sandbox.open(), &["none".into()]).unwrap_err();
+    unprotect(&sandbox.open(), &["../x".into()]).unwrap_err();
+}

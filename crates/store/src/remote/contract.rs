@@ -1,0 +1,54 @@
+//! What every remote can do.
+
+use std::fmt;
+use std::io::{Read, Write};
+
+use super::RemoteError;
+
+/// What a remote can do beyond being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Objects can be written and deleted.
+    pub write: bool,
+    /// Objects can be listed by folder; otherwise each is asked for by itself.
+    pub list: bool,
+    /// Asking for one object costs next to nothing, so that listing is never worth it.
+    pub cheap_lookup: bool,
+    /// How many objects are worth moving at once, unless somebody chooses.
+    pub jobs: usize,
+}
+
+/// A place that keeps objects under keys such as `files/md5/ab/cdef`.
+///
+/// Calls block, come from several threads at once, and try once: trying again is
+/// [`Retry`](super::Retry)'s.
+pub trait Remote: fmt::Debug + Send + Sync {
+    /// Its name in the configuration, for messages.
+    fn name(&self) -> &str;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// The size of an object in bytes; nothing if it is not there.
+    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError>;
+
+    /// Calls `found` with the key and the size of everything below `folder`, in any order. A folder
+    /// that is not there is empty.
+    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError>;
+
+    /// Writes an object's bytes into `sink` and says how many there were.
+    fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError>;
+
+    /// Makes an object of all the bytes of `source`, replacing what was there.
+    ///
+    /// The key shows the old object or the whole new one, never a part. An error of `source` at any
+    /// moment, its end included, leaves the key as it was.
+    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError>;
+
+    /// Removes an object; none is no error.
+    fn delete(&self, key: &str) -> Result<(), RemoteError>;
+
+    /// Returns when what was written before would survive a power cut.
+    fn settle(&self) -> Result<(), RemoteError> {
+        Ok(())
+    }
+}

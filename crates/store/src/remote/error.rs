@@ -1,0 +1,170 @@
+use std::error::Error;
+use std::io;
+
+use ketch_dvc::ObjectId;
+
+/// What can go wrong with a remote.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    #[error("no remote is configured")]
+    NotConfigured,
+
+    #[error("there is no remote `{name}`")]
+    Unknown { name: String, known: Vec<String> },
+
+    #[error("remote `{remote}` has no `url`")]
+    NoUrl { remote: String },
+
+    #[error("remote `{remote}` refers to itself through `remote://`")]
+    Circle { remote: String },
+
+    #[error("remote `{remote}`: the scheme of `{url}` is not supported")]
+    UnknownScheme { remote: String, url: String },
+
+    #[error("remote `{remote}`: option `{key}` is not supported for {scheme} remotes")]
+    UnsupportedOption {
+        remote: String,
+        key: String,
+        scheme: &'static str,
+    },
+
+    /// The value is not shown: it may be a secret.
+    #[error("remote `{remote}`: the value of `{key}` is not {expected}")]
+    InvalidOption {
+        remote: String,
+        key: String,
+        expected: &'static str,
+    },
+
+    #[error("remote `{remote}` can only be read")]
+    ReadOnly { remote: String },
+
+    /// One request failed.
+    #[error("remote `{remote}`: cannot {action} `{object}`")]
+    Failed {
+        remote: String,
+        /// `read`, `write`, `list`, `look up`, `delete`.
+        action: &'static str,
+        object: String,
+        kind: FailureKind,
+        source: Box<dyn Error + Send + Sync>,
+    },
+
+    /// The remote sent something else than what it was asked for.
+    #[error("remote `{remote}`: `{object}` is damaged: its content hashes to {found}")]
+    Damaged {
+        remote: String,
+        object: String,
+        found: ObjectId,
+    },
+
+    /// Some objects did not make it; the others did.
+    #[error("remote `{remote}`: {failed} of {total} objects could not be {done}")]
+    Incomplete {
+        remote: String,
+        failed: usize,
+        total: usize,
+        /// `sent` or `fetched`.
+        done: &'static str,
+        /// The first failure.
+        source: Box<crate::StoreError>,
+    },
+}
+
+/// What a failure of one request means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It may work in a moment.
+    Transient,
+    /// The object, or the bucket or folder, is not there.
+    NotFound,
+    /// Wrong or missing credentials, or a right that is not there.
+    Denied,
+    /// Trying again would not help.
+    Permanent,
+}
+
+impl RemoteError {
+    /// Whether trying again may help.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed {
+                kind: FailureKind::Transient,
+                ..
+            }
+        )
+    }
+
+    /// What to do next, when there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotConfigured => {
+                Some("add one with `ketch remote add --default NAME URL`".into())
+            }
+            Self::Unknown { known, .. } if known.is_empty() => {
+                Some("add it with `ketch remote add NAME URL`".into())
+            }
+            Self::Unknown { known, .. } => Some(format!("there are: {}", known.join(", "))),
+            Self::NoUrl { remote } => Some(format!(
+                "set it with `ketch remote modify {remote} url URL`"
+            )),
+            Self::Circle { .. } => Some("give it a `url` of its own".into()),
+            Self::UnknownScheme { .. } => {
+                let known: Vec<_> = super::SCHEMES
+                    .iter()
+                    .flat_map(|scheme| scheme.names)
+                    .copied()
+                    .collect();
+                Some(format!("use a path or one of: {}", known.join(", ")))
+            }
+            Self::UnsupportedOption { remote, key, .. } => Some(format!(
+                "take it away with `ketch remote modify --unset {remote} {key}`, or use DVC for this remote"
+            )),
+            Self::InvalidOption { remote, key, .. } => Some(format!(
+                "set it with `ketch remote modify {remote} {key} VALUE`"
+            )),
+            Self::ReadOnly { .. } => Some("push to another remote with `--remote NAME`".into()),
+            Self::Failed { kind, .. } => match kind {
+                FailureKind::Transient => Some(
+                    "check the network and run it again; what has arrived is not sent again".into(),
+                ),
+                FailureKind::NotFound => {
+                    Some("check the remote's `url`, or push from where the data is".into())
+                }
+                FailureKind::Denied => Some("check the remote's credentials and rights".into()),
+                FailureKind::Permanent => None,
+            },
+            Self::Damaged { .. } => Some(
+                "remove the object from the remote, then push it again from where the data is"
+                    .into(),
+            ),
+            Self::Incomplete { source, .. } => source.hint(),
+        }
+    }
+
+    /// A failure of the local file system, or of reading what is to be sent.
+    pub(crate) fn io(remote: &str, action: &'static str, object: &str, source: io::Error) -> Self {
+        let kind = match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => FailureKind::NotFound,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                FailureKind::Denied
+            }
+            io::ErrorKind::TimedOut
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::StaleNetworkFileHandle
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe => FailureKind::Transient,
+            _ => FailureKind::Permanent,
+        };
+        Self::Failed {
+            remote: remote.to_owned(),
+            action,
+            object: object.to_owned(),
+            kind,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Places elsewhere that keep the same objects: `<url>/files/md5/ab/cdef…`.
+//!
+//! A remote is one small trait, [`Remote`]; a scheme is one file and one line in [`SCHEMES`].
+//! [`upload`], [`download`] and [`compare`] move objects between a cache and a remote.
+//!
+//! What must stay true:
+//!
+//! - A directory's manifest goes to a remote after all its files. Its presence is DVC's proof that
+//!   they are there.
+//! - Bytes are hashed on the way out of the cache and on the way in. An object that is not what its
+//!   name says is neither sent nor kept.
+//! - Nothing has its final name before it is complete, on either side.
+//! - Secrets stay out of messages.
+
+mod contract;
+mod error;
+mod http_transport;
+mod object_service;
+mod retry;
+pub(crate) mod scheme;
+mod settings;
+mod stream;
+mod transfer;
+mod workers;
+
+pub use contract::{Capabilities, Remote};
+pub use error::{FailureKind, RemoteError};
+pub use retry::Retry;
+pub use scheme::{SCHEMES, Scheme, open_remote};
+pub use settings::{ConfigLevel, RemoteSettings};
+pub use transfer::{
+    Comparison, TransferOptions, TransferReport, compare, download, manifest_of, upload,
+};

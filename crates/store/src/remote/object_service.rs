@@ -1,0 +1,311 @@
+//! Remotes that `OpenDAL` knows how to talk to.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use opendal::{Builder, ErrorKind, HttpTransporter, OperationContext, Operator};
+use tokio::runtime::Runtime;
+
+use super::http_transport::{BlockingTransport, Verification};
+use super::{Capabilities, FailureKind, Remote, RemoteError, RemoteSettings};
+
+/// The library below is asynchronous; every call is waited for here, on the thread that makes it.
+static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("ketch-remote")
+        .enable_all()
+        .build()
+});
+
+/// Objects up to this size are sent in one request.
+const ONE_REQUEST: u64 = 8 << 20;
+/// S3 knows at most 10,000 parts of an upload.
+const MOST_PARTS: u64 = 9_000;
+const JOBS: usize = 16;
+
+/// How long a silent server is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timeouts {
+    pub(crate) connect: Duration,
+    /// Between two signs of life, not for a whole request.
+    pub(crate) idle: Duration,
+}
+
+impl Timeouts {
+    /// The `connect_timeout` and the option that this scheme has for the other one; a minute each
+    /// otherwise, as with DVC.
+    pub(crate) fn of(settings: &RemoteSettings, idle: &str) -> Result<Self, RemoteError> {
+        let minute = Duration::from_mins(1);
+        Ok(Self {
+            connect: settings.seconds("connect_timeout")?.unwrap_or(minute),
+            idle: settings.seconds(idle)?.unwrap_or(minute),
+        })
+    }
+}
+
+/// A URL of a server, taken apart.
+pub(crate) struct Endpoint {
+    /// `https://host:port`.
+    pub(crate) origin: String,
+    pub(crate) path: String,
+    user: Option<String>,
+}
+
+impl Endpoint {
+    pub(crate) fn of(settings: &RemoteSettings, url: &str) -> Result<Self, RemoteError> {
+        let invalid = || settings.invalid("url", "of the form SCHEME://HOST/PATH");
+        let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user.to_owned()), host),
+            None => (None, authority),
+        };
+        if host.is_empty() {
+            return Err(invalid());
+        }
+        Ok(Self {
+            origin: format!("{}://{host}", scheme.to_ascii_lowercase()),
+            path: format!("/{}", path.trim_end_matches('/')),
+            user,
+        })
+    }
+
+    /// User and password, from the options or the URL.
+    pub(crate) fn login(&self, settings: &RemoteSettings) -> Option<(String, String)> {
+        let (in_url, word) = match self.user.as_deref().map(|user| user.split_once(':')) {
+            Some(Some((user, word))) => (Some(user), Some(word)),
+            Some(None) => (self.user.as_deref(), None),
+            None => (None, None),
+        };
+        let user = settings.option("user").or(in_url)?;
+        let word = settings.option("password").or(word).unwrap_or_default();
+        Some((user.to_owned(), word.to_owned()))
+    }
+}
+
+pub(crate) struct ObjectService {
+    name: String,
+    operator: Operator,
+    /// Counts temporary names.
+    temporaries: AtomicU64,
+}
+
+impl fmt::Debug for ObjectService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ObjectService")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ObjectService {
+    pub(crate) fn open(
+        settings: &RemoteSettings,
+        service: impl Builder,
+        timeouts: Timeouts,
+    ) -> Result<Self, RemoteError> {
+        let verification = match settings.flag("ssl_verify") {
+            Ok(Some(false)) => Verification::Off,
+            Ok(_) => Verification::On,
+            Err(_) => return Err(settings.invalid("ssl_verify", "true or false")),
+        };
+        let transport = BlockingTransport::new(timeouts, verification);
+        let operator = Operator::new(service)
+            .map_err(|error| failed(&settings.name, "open", &settings.url, error))?
+            .with_context(
+                OperationContext::new().with_http_transport(HttpTransporter::new(transport)),
+            );
+        Ok(Self {
+            name: settings.name.clone(),
+            operator,
+            temporaries: AtomicU64::new(0),
+        })
+    }
+
+    /// Waits for one operation.
+    fn wait<T>(
+        &self,
+        action: &'static str,
+        key: &str,
+        operation: impl Future<Output = opendal::Result<T>>,
+    ) -> Result<T, RemoteError> {
+        match &*RUNTIME {
+            Ok(runtime) => runtime
+                .block_on(operation)
+                .map_err(|error| failed(&self.name, action, key, error)),
+            Err(error) => {
+                let error = io::Error::new(error.kind(), error.to_string());
+                Err(RemoteError::io(&self.name, action, key, error))
+            }
+        }
+    }
+
+    /// Servers that show a file while it is being written get another name first.
+    fn writes_in_place(&self) -> bool {
+        self.operator.info().scheme() == "webdav"
+    }
+
+    fn write_parts(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+        let part = ONE_REQUEST.max(size / MOST_PARTS);
+        let mut writer = self.wait("write", key, self.operator.writer(key))?;
+        let sent = loop {
+            let bytes = match read_up_to(source, part) {
+                Ok(bytes) if bytes.is_empty() => break Ok(()),
+                Ok(bytes) => bytes,
+                Err(error) => break Err(RemoteError::io(&self.name, "write", key, error)),
+            };
+            if let Err(error) = self.wait("write", key, writer.write(bytes)) {
+                break Err(error);
+            }
+        };
+        match sent {
+            Ok(()) => self.wait("write", key, writer.close()).map(drop),
+            Err(error) => {
+                // What was sent so far would otherwise be kept, and paid for. The first error counts.
+                let _ = self.wait("write", key, writer.abort());
+                Err(error)
+            }
+        }
+    }
+
+    fn write_under(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+        let in_parts = self.operator.info().capability().write_can_multi;
+        if in_parts && size > ONE_REQUEST {
+            return self.write_parts(key, source, size);
+        }
+        let bytes = read_up_to(source, u64::MAX)
+            .map_err(|error| RemoteError::io(&self.name, "write", key, error))?;
+        self.wait("write", key, self.operator.write(key, bytes))
+            .map(drop)
+    }
+}
+
+impl Remote for ObjectService {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let capability = self.operator.info().capability();
+        Capabilities {
+            write: capability.write,
+            list: capability.list,
+            cheap_lookup: false,
+            jobs: JOBS,
+        }
+    }
+
+    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
+        match self.wait("look up", key, self.operator.stat(key)) {
+            Ok(metadata) => Ok(Some(metadata.content_length())),
+            Err(RemoteError::Failed {
+                kind: FailureKind::NotFound,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
+        let folder = format!("{}/", folder.trim_end_matches('/'));
+        let listing = async { self.operator.list_with(&folder).recursive(true).await };
+        let entries = match self.wait("list", &folder, listing) {
+            Err(RemoteError::Failed {
+                kind: FailureKind::NotFound,
+                ..
+            }) => return Ok(()),
+            listed => listed?,
+        };
+        for entry in entries {
+            let is_temporary = entry.name().starts_with(crate::atomic::TEMPORARY_PREFIX);
+            if entry.metadata().is_file() && !is_temporary {
+                found(entry.path(), entry.metadata().content_length());
+            }
+        }
+        Ok(())
+    }
+
+    fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError> {
+        let mut size = 0;
+        let mut refused = None;
+        let reading = async {
+            let reader = self.operator.reader(key).await?;
+            let mut stream = std::pin::pin!(reader.into_stream(..).await?);
+            while let Some(buffer) = next(stream.as_mut()).await {
+                for bytes in buffer? {
+                    size += bytes.len() as u64;
+                    if let Err(error) = sink.write_all(&bytes) {
+                        refused = Some(error);
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.wait("read", key, reading)?;
+        match refused {
+            Some(error) => Err(RemoteError::io(&self.name, "read", key, error)),
+            None => Ok(size),
+        }
+    }
+
+    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+        if !self.capabilities().write {
+            return Err(RemoteError::ReadOnly {
+                remote: self.name.clone(),
+            });
+        }
+        if !self.writes_in_place() {
+            return self.write_under(key, source, size);
+        }
+        let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let count = self.temporaries.fetch_add(1, Ordering::Relaxed);
+        let temporary = format!(
+            "{folder}/{}{}-{count}",
+            crate::atomic::TEMPORARY_PREFIX,
+            std::process::id()
+        );
+        let written = self
+            .write_under(&temporary, source, size)
+            .and_then(|()| self.wait("write", key, self.operator.rename(&temporary, key)));
+        if written.is_err() {
+            let _ = self.delete(&temporary);
+        }
+        written
+    }
+
+    fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        self.wait("delete", key, self.operator.delete(key))
+    }
+}
+
+async fn next<S: futures_core::Stream>(mut stream: std::pin::Pin<&mut S>) -> Option<S::Item> {
+    std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await
+}
+
+fn read_up_to(source: &mut dyn Read, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    source.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn failed(remote: &str, action: &'static str, object: &str, error: opendal::Error) -> RemoteError {
+    let kind = match error.kind() {
+        _ if error.is_temporary() => FailureKind::Transient,
+        ErrorKind::NotFound => FailureKind::NotFound,
+        ErrorKind::PermissionDenied => FailureKind::Denied,
+        ErrorKind::RateLimited => FailureKind::Transient,
+        _ => FailureKind::Permanent,
+    };
+    RemoteError::Failed {
+        remote: remote.to_owned(),
+        action,
+        object: super::scheme::without_secrets(object),
+        kind,
+        source: Box::new(error),
+    }
+}

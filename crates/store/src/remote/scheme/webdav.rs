@@ -1,0 +1,36 @@
+//! `WebDAV`.
+
+use opendal::services::Webdav;
+
+use super::{RemoteError, RemoteSettings, Scheme};
+use crate::remote::Remote;
+use crate::remote::object_service::{Endpoint, ObjectService, Timeouts};
+
+pub(super) const SCHEME: Scheme = Scheme {
+    names: &["webdav", "webdavs"],
+    title: "WebDAV",
+    options: &["password", "ssl_verify", "timeout", "token", "user"],
+    open,
+};
+
+fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
+    let url = match settings.url.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("webdavs") => format!("https://{rest}"),
+        Some((_, rest)) => format!("http://{rest}"),
+        None => settings.url.clone(),
+    };
+    let endpoint = Endpoint::of(settings, &url)?;
+    let mut service = Webdav::default()
+        .endpoint(&endpoint.origin)
+        .root(&endpoint.path);
+    if let Some(token) = settings.option("token") {
+        service = service.token(token);
+    } else if let Some((user, password)) = endpoint.login(settings) {
+        service = service.username(&user).password(&password);
+    }
+    Ok(Box::new(ObjectService::open(
+        settings,
+        service,
+        Timeouts::of(settings, "timeout")?,
+    )?))
+}

@@ -1,0 +1,148 @@
+//! Bytes on their way, hashed as they pass.
+
+use std::io::{self, Read, Write};
+
+use ketch_dvc::ObjectId;
+use md5::{Digest, Md5};
+
+/// The reader of an object that fails at its end when the bytes are not those its name promises, so
+/// that whoever writes them elsewhere does not finish.
+pub(crate) struct VerifiedReader<R> {
+    inner: R,
+    id: ObjectId,
+    hasher: Md5,
+    /// What the bytes hashed to, when that was not the name.
+    pub(crate) damaged: Option<ObjectId>,
+    ended: bool,
+}
+
+impl<R: Read> VerifiedReader<R> {
+    pub(crate) fn new(inner: R, id: &ObjectId) -> Self {
+        Self {
+            inner,
+            id: id.clone(),
+            hasher: Md5::new(),
+            damaged: None,
+            ended: false,
+        }
+    }
+}
+
+impl<R: Read> Read for VerifiedReader<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        if read > 0 {
+            self.hasher.update(buffer.get(..read).unwrap_or_default());
+        } else if !buffer.is_empty() && !self.ended {
+            self.ended = true;
+            let found = finish(&mut self.hasher, &self.id);
+            if found != self.id {
+                self.damaged = Some(found);
+            }
+        }
+        if self.damaged.is_some() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the content does not have the hash of its name",
+            ));
+        }
+        Ok(read)
+    }
+}
+
+/// A writer that hashes what passes, and remembers when it was the writer that failed.
+pub(crate) struct HashedWriter<W> {
+    inner: W,
+    hasher: Md5,
+    /// Why the inner writer failed; the remote is not to blame then.
+    pub(crate) failure: Option<io::Error>,
+}
+
+impl<W: Write> HashedWriter<W> {
+    pub(crate) fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Md5::new(),
+            failure: None,
+        }
+    }
+
+    /// What the bytes hashed to, as the same kind of object as `id`.
+    pub(crate) fn found(&mut self, id: &ObjectId) -> ObjectId {
+        finish(&mut self.hasher, id)
+    }
+}
+
+impl<W: Write> Write for HashedWriter<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        match self.inner.write(buffer) {
+            Ok(written) => {
+                self.hasher
+                    .update(buffer.get(..written).unwrap_or_default());
+                Ok(written)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
+            Err(error) => {
+                let copy = io::Error::new(error.kind(), error.to_string());
+                self.failure = Some(error);
+                Err(copy)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn finish(hasher: &mut Md5, id: &ObjectId) -> ObjectId {
+    let digest: [u8; 16] = hasher.finalize_reset().into();
+    let found = ObjectId::file_from_digest(digest);
+    if id.is_directory() {
+        found.as_directory()
+    } else {
+        found
+    }
+}
+
+/// Copies everything, with a buffer no larger than what is expected.
+pub(crate) fn copy(source: &mut dyn Read, sink: &mut dyn Write, expected: u64) -> io::Result<u64> {
+    const LARGEST: u64 = 1 << 18;
+    let mut buffer = vec![0; usize::try_from(expected.clamp(512, LARGEST - 1) + 1).unwrap_or(512)];
+    let mut copied = 0;
+    loop {
+        match source.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(read) => {
+                sink.write_all(buffer.get(..read).unwrap_or_default())?;
+                copied += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash_bytes;
+
+    #[test]
+    fn other_bytes_never_reach_the_end() {
+        let id = hash_bytes(b"right");
+        let mut sink = Vec::new();
+        let mut reader = VerifiedReader::new(&b"right"[..], &id);
+        assert_eq!(copy(&mut reader, &mut sink, 5).unwrap(), 5);
+        for wrong in [&b"wrong"[..], b"righ", b"right!", b""] {
+            let mut reader = VerifiedReader::new(wrong, &id);
+            copy(&mut reader, &mut sink, 5).unwrap_err();
+            assert_eq!(reader.damaged, Some(hash_bytes(wrong)));
+            // Not at a second try of the end either.
+            reader.read(&mut [0; 8]).unwrap_err();
+        }
+        let manifest = hash_bytes(b"[]").as_directory();
+        let mut reader = VerifiedReader::new(&b"[]"[..], &manifest);
+        copy(&mut reader, &mut sink, 2).unwrap();
+    }
+}

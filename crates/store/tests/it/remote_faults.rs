@@ -1,0 +1,244 @@
+//! A web server that misbehaves.
+
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use ketch_dvc::ObjectId;
+use ketch_store::remote::{Remote, RemoteError, RemoteSettings, download, open_remote, upload};
+use ketch_store::{Silent, StoreError, hash_bytes};
+
+use crate::Sandbox;
+use crate::remote::OPTIONS;
+
+/// How one request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Honest,
+    /// Says `503` and closes.
+    Busy,
+    /// Closes without a word.
+    Reset,
+    /// Promises more than it sends.
+    PromisesMore,
+    /// Promises less than it sends.
+    PromisesLess,
+    /// Other bytes of the same length.
+    OtherBytes,
+    /// Sends half, then nothing, and stays.
+    Hangs,
+    /// Takes the request and never answers.
+    Silent,
+    /// Says `403`.
+    Denies,
+    /// A page instead of the object.
+    Page,
+}
+
+/// Serves one object in the given manners, one for each request, the last one for ever.
+struct Server {
+    url: String,
+    asked: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+const CONTENT: &[u8] = b"the content of the only object";
+
+impl Server {
+    fn start(manners: &'static [Manner]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/store", listener.local_addr().unwrap());
+        let asked = Arc::new(Mutex::new(HashMap::new()));
+        let counter = Arc::clone(&asked);
+        // Ends with the test's process.
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let Ok(stream) = stream else { break };
+                let counter = Arc::clone(&counter);
+                thread::spawn(move || serve(stream, manners, &counter));
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn remote(&self) -> Box<dyn Remote> {
+        let settings = RemoteSettings::new("web", &self.url)
+            .with("read_timeout", "0.3")
+            .with("connect_timeout", "5");
+        open_remote(&settings).unwrap()
+    }
+
+    fn requests(&self) -> usize {
+        self.asked.lock().unwrap().values().sum()
+    }
+}
+
+fn serve(mut stream: TcpStream, manners: &[Manner], counter: &Mutex<HashMap<String, usize>>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            lines.push(line);
+        }
+        let number = {
+            let mut counter = counter.lock().unwrap();
+            let number: usize = counter.values().sum();
+            *counter.entry(lines[0].clone()).or_default() += 1;
+            number
+        };
+        let manner = *manners.get(number).or(manners.last()).unwrap();
+        let is_head = lines[0].starts_with("HEAD");
+        let answer = |status: &str, length: usize, body: &[u8]| {
+            let mut answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n").into_bytes();
+            if !is_head {
+                answer.extend_from_slice(body);
+            }
+            answer
+        };
+        let length = CONTENT.len();
+        let other: Vec<u8> = CONTENT.iter().rev().copied().collect();
+        let bytes = match manner {
+            Manner::Honest => answer("200 OK", length, CONTENT),
+            Manner::Busy => answer("503 Busy", 0, b""),
+            Manner::Reset => return,
+            Manner::PromisesMore => answer("200 OK", length + 5, CONTENT),
+            Manner::PromisesLess => answer("200 OK", length - 5, CONTENT),
+            Manner::OtherBytes => answer("200 OK", length, &other),
+            Manner::Hangs => answer("200 OK", length, &CONTENT[..length / 2]),
+            Manner::Silent => Vec::new(),
+            Manner::Denies => answer("403 No", 0, b""),
+            Manner::Page => answer("200 OK", 6, b"<html>"),
+        };
+        if stream.write_all(&bytes).is_err() {
+            return;
+        }
+        match manner {
+            Manner::Honest | Manner::OtherBytes | Manner::Denies | Manner::Page => {}
+            Manner::Hangs | Manner::Silent => {
+                thread::sleep(Duration::from_secs(30));
+                return;
+            }
+            _ => return,
+        }
+    }
+}
+
+/// What a cache says after fetching from a server with these manners; the object, if it got there.
+fn fetch(manners: &'static [Manner]) -> (Result<usize, StoreError>, usize, bool) {
+    let sandbox = Sandbox::new();
+    let server = Server::start(manners);
+    let id = hash_bytes(CONTENT);
+    let result = download(
+        &sandbox.cache,
+        &*server.remote(),
+        std::slice::from_ref(&id),
+        OPTIONS,
+        &Silent,
+    );
+    let there = sandbox.cache.object_path(&id).exists();
+    if there {
+        sandbox.cache.verify(&id).unwrap();
+    }
+    assert!(
+        only_objects(&sandbox, &id),
+        "{manners:?} left something behind"
+    );
+    (
+        result.map(|report| report.objects),
+        server.requests(),
+        there,
+    )
+}
+
+fn only_objects(sandbox: &Sandbox, id: &ObjectId) -> bool {
+    let path = sandbox.cache.object_path(id);
+    let folder = path.parent().unwrap();
+    !folder.exists()
+        || fs_err::read_dir(folder)
+            .unwrap()
+            .all(|entry| entry.unwrap().path() == path)
+}
+
+#[test]
+fn what_may_pass_is_tried_again() {
+    for manners in [
+        &[Manner::Honest][..],
+        &[Manner::Busy, Manner::Honest],
+        &[Manner::Reset, Manner::Honest],
+        &[Manner::PromisesMore, Manner::Honest],
+        &[Manner::Hangs, Manner::Honest],
+        &[Manner::Silent, Manner::Honest],
+        &[Manner::Busy, Manner::Reset, Manner::Honest],
+    ] {
+        let (result, requests, there) = fetch(manners);
+        assert_eq!(result.unwrap(), 1, "{manners:?}");
+        assert_eq!(requests, manners.len(), "{manners:?}");
+        assert!(there, "{manners:?}");
+    }
+}
+
+#[test]
+fn what_stays_wrong_is_never_kept() {
+    for (manners, tried) in [
+        (&[Manner::Busy][..], 3),
+        (&[Manner::Reset], 3),
+        (&[Manner::PromisesMore], 3),
+        (&[Manner::Hangs], 3),
+        (&[Manner::Silent], 3),
+        (&[Manner::PromisesLess], 1),
+        (&[Manner::OtherBytes], 1),
+        (&[Manner::Page], 1),
+        (&[Manner::Denies], 1),
+    ] {
+        let (result, requests, there) = fetch(manners);
+        let error = result.unwrap_err();
+        assert!(!there, "{manners:?}");
+        assert_eq!(requests, tried, "{manners:?}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("remote `web`"), "{text}");
+        assert!(text.contains(&hash_bytes(CONTENT).cache_path()), "{text}");
+        assert!(error.hint().is_some(), "{text}");
+    }
+}
+
+#[test]
+fn a_web_server_is_read_only() {
+    let sandbox = Sandbox::new();
+    let server = Server::start(&[Manner::Honest]);
+    let id = sandbox.cache.add_bytes(b"new").unwrap();
+    let error = upload(&sandbox.cache, &*server.remote(), &[id], OPTIONS, &Silent).unwrap_err();
+    assert!(
+        matches!(error, StoreError::Remote(RemoteError::ReadOnly { .. })),
+        "{error}"
+    );
+    assert_eq!(server.requests(), 0);
+}
+
+#[test]
+fn nobody_is_there() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/store", listener.local_addr().unwrap());
+    drop(listener);
+    let sandbox = Sandbox::new();
+    let remote = open_remote(&RemoteSettings::new("web", url)).unwrap();
+    let wanted: Vec<ObjectId> = (0..100)
+        .map(|n: u32| hash_bytes(&n.to_le_bytes()))
+        .collect();
+    let error = download(&sandbox.cache, &*remote, &wanted, OPTIONS, &Silent).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("100 of 100 objects could not be fetched"),
+        "{error}"
+    );
+}

@@ -1,0 +1,238 @@
+//! Against `SeaweedFS`: S3 with real signatures, and `WebDAV`.
+
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
+use ketch_testkit::peer;
+
+use crate::Sandbox;
+use crate::remote::{conformance, round_trip};
+
+const CREDENTIALS: &str = r#"{"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
+
+/// A server of its own, gone at the end of the test.
+struct Server {
+    child: Child,
+    sandbox: Sandbox,
+    s3: u16,
+    webdav: u16,
+    filer: u16,
+}
+
+impl Server {
+    fn start() -> Option<Self> {
+        let program = weed()?;
+        let sandbox = Sandbox::new();
+        let config = sandbox.write("s3.json", CREDENTIALS);
+        let data = sandbox.root.join("data");
+        fs_err::create_dir_all(&data).unwrap();
+        // All held at once, so that they differ; the server takes them a moment later.
+        let held: Vec<TcpListener> = (0..9)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let ports: Vec<u16> = held
+            .iter()
+            .map(|held| held.local_addr().unwrap().port())
+            .collect();
+        drop(held);
+        let mut command = Command::new(program);
+        command
+            .args([
+                "server",
+                "-ip=127.0.0.1",
+                "-ip.bind=127.0.0.1",
+                "-filer",
+                "-s3",
+                "-webdav",
+            ])
+            .args(["-volume.max=20", "-master.volumeSizeLimitMB=64"])
+            .arg(format!("-dir={data}"))
+            .arg(format!("-s3.config={config}"));
+        // Ports of gRPC are 10000 above the others unless given, which may not be a port at all.
+        let names = [
+            "master.port",
+            "master.port.grpc",
+            "volume.port",
+            "volume.port.grpc",
+            "filer.port",
+            "filer.port.grpc",
+            "s3.port",
+            "s3.port.grpc",
+            "webdav.port",
+        ];
+        for (name, port) in names.iter().zip(&ports) {
+            command.arg(format!("-{name}={port}"));
+        }
+        let log = fs_err::File::create(sandbox.root.join("log")).unwrap();
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(log.file().try_clone().unwrap()))
+            .stderr(Stdio::from(log.into_parts().0))
+            .spawn()
+            .unwrap();
+        let server = Self {
+            child,
+            sandbox,
+            s3: ports[6],
+            webdav: ports[8],
+            filer: ports[4],
+        };
+        server.wait_until("a bucket", || {
+            request(server.filer, "PUT /buckets/bucket/").is_some_and(|status| status < 300)
+        });
+        // Unsigned: any answer will do.
+        server.wait_until("S3", || request(server.s3, "GET /bucket/x").is_some());
+        server.wait_until("WebDAV", || request(server.webdav, "GET /").is_some());
+        server.wait_until("a first object", || {
+            server.s3().write("warm", &mut &b"x"[..], 1).is_ok()
+                && server.s3().delete("warm").is_ok()
+        });
+        Some(server)
+    }
+
+    fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
+        for _ in 0..600 {
+            if condition() {
+                return;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        panic!("no {what}:\n{}", self.sandbox.read("log"));
+    }
+
+    fn settings(&self, url: &str, secret: &str) -> RemoteSettings {
+        RemoteSettings::new("cloud", url)
+            .with("endpointurl", &format!("http://127.0.0.1:{}", self.s3))
+            .with("access_key_id", "AK")
+            .with("secret_access_key", secret)
+    }
+
+    fn s3(&self) -> Box<dyn ketch_store::remote::Remote> {
+        open_remote(&self.settings("s3://bucket/some/prefix", "SK")).unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program inside of the Python package.
+fn weed() -> Option<Utf8PathBuf> {
+    peer("seaweedfs/bin/weed")
+}
+
+/// The status of the answer, if there is one.
+fn request(port: u16, line: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let mut text = String::new();
+    write!(
+        text,
+        "{line} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+    )
+    .ok()?;
+    stream.write_all(text.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer)
+        .split(' ')
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+#[test]
+fn servers_keep_the_contract() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    conformance(&*server.s3());
+    // Enough to be listed instead of asked for one by one.
+    round_trip(&*server.s3(), 600);
+
+    let wrong = open_remote(&server.settings("s3://bucket", "wrong")).unwrap();
+    let error = wrong.size("x").unwrap_err();
+    assert!(
+        matches!(
+            &error,
+            RemoteError::Failed {
+                kind: FailureKind::Denied,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.hint().unwrap().contains("credentials"));
+    let url = format!("webdav://127.0.0.1:{}/dav/store", server.webdav);
+    let webdav = open_remote(&RemoteSettings::new("dav", url)).unwrap();
+    conformance(&*webdav);
+    round_trip(&*webdav, 20);
+}
+
+/// Serves the current directory over TLS; says its port.
+const TLS_SERVER: &str = r#"
+import http.server, ssl
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("cert.pem", "key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"#;
+
+#[test]
+fn a_server_must_prove_who_it_is_unless_told_otherwise() {
+    let Some(python) = peer("python/bin/python") else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    let made = Command::new("openssl")
+        .args([
+            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+        ])
+        .args([
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ])
+        .args(["-keyout", "key.pem", "-out", "cert.pem"])
+        .current_dir(&sandbox.root)
+        .output();
+    if made.is_err() {
+        println!("skipped: there is no `openssl` to make a certificate with");
+        return;
+    }
+    sandbox.write("files/md5/00/x", "over TLS");
+    let mut child = Command::new(python)
+        .args(["-c", TLS_SERVER])
+        .current_dir(&sandbox.root)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let url = format!("https://127.0.0.1:{}", line.trim());
+    let ask = |verify: &str| {
+        let settings = RemoteSettings::new("web", &url).with("ssl_verify", verify);
+        open_remote(&settings).unwrap().size("files/md5/00/x")
+    };
+    let results = (ask("true"), ask("false"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let error = results.0.unwrap_err();
+    assert!(!error.is_transient(), "{error:?}");
+    assert_eq!(results.1.unwrap(), Some(8));
+}
