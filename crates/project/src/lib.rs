@@ -92,9 +92,9 @@ pub use repro::{
 pub use stage::{Index, Stage, TrackedData};
 pub use status::{DataStatus, StageStatus, StatusReport, status};
 pub use transfer::{
-    FetchOptions, FetchReport, FetchedFrom, OutputRemoteStatus, PullOptions, PullReport,
-    PushOptions, PushReport, PushedTo, RemoteChoice, RemoteState, RemoteStatusOptions,
-    RemoteStatusReport, SkipReason, Skipped, fetch, pull, push, remote_status,
+    Moved, OutputRemoteStatus, PullOptions, PullReport, RemoteChoice, RemoteState,
+    RemoteStatusReport, RemoteTransfer, SkipReason, Skipped, TransferSelection, fetch, pull, push,
+    remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

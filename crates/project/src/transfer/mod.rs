@@ -1,17 +1,17 @@
 //! Between this project and its remotes: push, fetch, pull, and what either side lacks.
 
 mod fetch;
+mod moved;
 mod outputs;
 mod pull;
 mod push;
 mod remote_status;
 mod remotes;
 
-pub use fetch::{FetchOptions, FetchReport, FetchedFrom, fetch};
+pub use fetch::fetch;
+pub use moved::{Moved, RemoteTransfer, TransferSelection};
 pub use outputs::{SkipReason, Skipped};
 pub use pull::{PullOptions, PullReport, pull};
-pub use push::{PushOptions, PushReport, PushedTo, push};
-pub use remote_status::{
-    OutputRemoteStatus, RemoteState, RemoteStatusOptions, RemoteStatusReport, remote_status,
-};
+pub use push::push;
+pub use remote_status::{OutputRemoteStatus, RemoteState, RemoteStatusReport, remote_status};
 pub use remotes::RemoteChoice;

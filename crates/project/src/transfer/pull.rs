@@ -3,15 +3,13 @@
 use ketch_store::Reporter;
 use serde::Serialize;
 
-use super::{FetchOptions, FetchReport, RemoteChoice, fetch};
+use super::{Moved, TransferSelection, fetch};
 use crate::{CheckoutOptions, CheckoutReport, Overwrite, Project, ProjectError, checkout};
 
 /// What to get from where, and what to do about changes that are saved nowhere.
 #[derive(Debug, Clone, Default)]
 pub struct PullOptions {
-    /// Outputs, `.dvc` files or stages; empty for everything.
-    pub targets: Vec<String>,
-    pub remote: RemoteChoice,
+    pub from: TransferSelection,
     pub overwrite: Overwrite,
     /// As [`CheckoutOptions::trash`].
     pub trash: Option<String>,
@@ -20,7 +18,7 @@ pub struct PullOptions {
 /// What was fetched and what was put into the work tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PullReport {
-    pub fetch: FetchReport,
+    pub fetch: Moved,
     pub checkout: CheckoutReport,
 }
 
@@ -30,13 +28,9 @@ pub fn pull(
     options: &PullOptions,
     reporter: &dyn Reporter,
 ) -> Result<PullReport, ProjectError> {
-    let from = FetchOptions {
-        targets: options.targets.clone(),
-        remote: options.remote.clone(),
-    };
-    let fetch = fetch(project, &from, reporter)?;
+    let fetch = fetch(project, &options.from, reporter)?;
     let into = CheckoutOptions {
-        targets: options.targets.clone(),
+        targets: options.from.targets.clone(),
         overwrite: options.overwrite,
         trash: options.trash.clone(),
     };

@@ -1,47 +1,11 @@
 //! Sending data to remotes.
 
 use ketch_store::Reporter;
-use ketch_store::remote::{TransferReport, upload};
-use serde::Serialize;
+use ketch_store::remote::upload;
 
 use super::outputs::outputs;
-use super::{RemoteChoice, SkipReason, Skipped};
+use super::{Moved, RemoteTransfer, SkipReason, Skipped, TransferSelection};
 use crate::{Project, ProjectError};
-
-/// What to send where.
-#[derive(Debug, Clone, Default)]
-pub struct PushOptions {
-    /// Outputs, `.dvc` files or stages; empty for everything.
-    pub targets: Vec<String>,
-    pub remote: RemoteChoice,
-}
-
-/// What was sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PushReport {
-    pub remotes: Vec<PushedTo>,
-    pub skipped: Vec<Skipped>,
-}
-
-/// What one remote got.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PushedTo {
-    pub remote: String,
-    #[serde(flatten)]
-    pub transfer: TransferReport,
-}
-
-impl PushReport {
-    /// Objects sent now.
-    pub fn objects(&self) -> usize {
-        self.remotes.iter().map(|to| to.transfer.objects).sum()
-    }
-
-    /// Whether the remotes have everything that was asked for.
-    pub fn is_complete(&self) -> bool {
-        self.remotes.iter().all(|to| to.transfer.missing.is_empty())
-    }
-}
 
 /// Sends the objects of outputs that their remotes lack.
 ///
@@ -49,9 +13,9 @@ impl PushReport {
 /// others are sent first; running it again sends the rest.
 pub fn push(
     project: &Project,
-    options: &PushOptions,
+    options: &TransferSelection,
     reporter: &dyn Reporter,
-) -> Result<PushReport, ProjectError> {
+) -> Result<Moved, ProjectError> {
     let _lock = project.lock()?;
     let (mut wanted, mut skipped) = outputs(project, &options.targets)?;
     wanted.retain(|output| {
@@ -72,10 +36,10 @@ pub fn push(
             group.options,
             reporter,
         )?;
-        remotes.push(PushedTo {
+        remotes.push(RemoteTransfer {
             remote: group.remote.name().to_owned(),
             transfer,
         });
     }
-    Ok(PushReport { remotes, skipped })
+    Ok(Moved { remotes, skipped })
 }

@@ -8,16 +8,8 @@ use ketch_store::remote::{compare, manifest_of};
 use serde::Serialize;
 
 use super::outputs::outputs;
-use super::{RemoteChoice, Skipped};
+use super::{Skipped, TransferSelection};
 use crate::{Project, ProjectError};
-
-/// What to compare with what.
-#[derive(Debug, Clone, Default)]
-pub struct RemoteStatusOptions {
-    /// Outputs, `.dvc` files or stages; empty for everything.
-    pub targets: Vec<String>,
-    pub remote: RemoteChoice,
-}
 
 /// Where the objects of each output are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,7 +57,7 @@ impl RemoteStatusReport {
 /// Holds the cache against the remotes. Changes nothing and takes no lock.
 pub fn remote_status(
     project: &Project,
-    options: &RemoteStatusOptions,
+    options: &TransferSelection,
 ) -> Result<RemoteStatusReport, ProjectError> {
     let (wanted, skipped) = outputs(project, &options.targets)?;
     let mut outputs = Vec::new();
@@ -87,10 +79,7 @@ pub fn remote_status(
                 ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
             }
             let [both, only_cache, only_remote, neither] =
-                [0, 1, 2, 3].map(|list: usize| match lists.get(list) {
-                    Some(list) => list.intersection(&ids).count(),
-                    None => 0,
-                });
+                lists.each_ref().map(|list| list.intersection(&ids).count());
             let state = if neither > 0 {
                 RemoteState::Missing
             } else if only_cache > 0 {

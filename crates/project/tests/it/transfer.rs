@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_project::{
-    AddOptions, FetchOptions, Project, ProjectError, PullOptions, PushOptions, PushReport,
-    RemoteChoice, RemoteState, RemoteStatusOptions, SkipReason, add, fetch, pull, push,
-    remote_status, status,
+    AddOptions, Moved, Project, ProjectError, PullOptions, RemoteChoice, RemoteState, SkipReason,
+    TransferSelection, add, fetch, pull, push, remote_status, status,
 };
 use ketch_store::Silent;
 use ketch_testkit::peer;
@@ -47,8 +46,8 @@ fn add_data(project: &Project, target: &str) {
     add(project, &options, &Silent).unwrap();
 }
 
-fn push_all(project: &Project) -> PushReport {
-    push(project, &PushOptions::default(), &Silent).unwrap()
+fn push_all(project: &Project) -> Moved {
+    push(project, &TransferSelection::default(), &Silent).unwrap()
 }
 
 fn forget(sandbox: &Sandbox) {
@@ -58,7 +57,7 @@ fn forget(sandbox: &Sandbox) {
 }
 
 fn states(sandbox: &Sandbox) -> Vec<(String, RemoteState)> {
-    remote_status(&sandbox.open(), &RemoteStatusOptions::default())
+    remote_status(&sandbox.open(), &TransferSelection::default())
         .unwrap()
         .outputs
         .into_iter()
@@ -77,9 +76,9 @@ fn there_and_back() {
 
     forget(&sandbox);
     assert_eq!(states(&sandbox), both(RemoteState::Deleted));
-    let one = FetchOptions {
+    let one = TransferSelection {
         targets: vec!["model.bin.dvc".to_owned()],
-        ..FetchOptions::default()
+        ..TransferSelection::default()
     };
     assert_eq!(fetch(&sandbox.open(), &one, &Silent).unwrap().objects(), 1);
     assert!(!sandbox.exists("model.bin"), "only into the cache");
@@ -93,7 +92,7 @@ fn there_and_back() {
     forget(&sandbox);
     fs_err::remove_dir_all(sandbox.outside().join("store")).unwrap();
     assert_eq!(states(&sandbox), both(RemoteState::Missing));
-    let report = fetch(&sandbox.open(), &FetchOptions::default(), &Silent).unwrap();
+    let report = fetch(&sandbox.open(), &TransferSelection::default(), &Silent).unwrap();
     assert!(!report.is_complete());
     assert_eq!(report.remotes[0].transfer.missing.len(), 2);
     assert!(!push_all(&sandbox.open()).is_complete());
@@ -142,12 +141,12 @@ fn outputs_choose_their_remote_or_stay() {
     sent.sort_unstable();
     assert_eq!(sent, [("second", 2), ("st", 5)]);
 
-    let choice = |name: &str| PushOptions {
+    let choice = |name: &str| TransferSelection {
         remote: RemoteChoice {
             name: Some(name.to_owned()),
             ..RemoteChoice::default()
         },
-        ..PushOptions::default()
+        ..TransferSelection::default()
     };
     // By name: everything without a remote of its own goes there too.
     let report = push(&sandbox.open(), &choice("second"), &Silent).unwrap();
@@ -161,9 +160,9 @@ fn outputs_choose_their_remote_or_stay() {
 fn says_what_is_wrong() {
     let sandbox = with_data(1);
     let fail = |targets: &[&str]| {
-        let options = PushOptions {
+        let options = TransferSelection {
             targets: targets.iter().map(|target| (*target).to_owned()).collect(),
-            ..PushOptions::default()
+            ..TransferSelection::default()
         };
         push(&sandbox.open(), &options, &Silent).unwrap_err()
     };
@@ -184,12 +183,12 @@ fn says_what_is_wrong() {
         "[core]\nremote = mine\n['remote \"mine\"']\nurl = mine\n",
     )
     .unwrap();
-    let options = PushOptions {
+    let options = TransferSelection {
         remote: RemoteChoice {
             configs: vec![sandbox.outside().join("no-such-file"), global],
             ..RemoteChoice::default()
         },
-        ..PushOptions::default()
+        ..TransferSelection::default()
     };
     assert_eq!(
         push(&sandbox.open(), &options, &Silent).unwrap().objects(),
@@ -345,7 +344,7 @@ fn pushing_victim() {
 #[test]
 #[ignore = "is started by another test of this module"]
 fn fetching_victim() {
-    fetch(&victims_project(), &FetchOptions::default(), &Silent).unwrap();
+    fetch(&victims_project(), &TransferSelection::default(), &Silent).unwrap();
 }
 
 fn victims_project() -> Project {
@@ -408,7 +407,7 @@ fn a_killed_push_is_never_believed() {
         let delay = Duration::from_micros(run * 2_500);
         kill(&sandbox, "pushing_victim", &store.join("files/md5"), delay);
 
-        let data = &remote_status(&sandbox.open(), &RemoteStatusOptions::default())
+        let data = &remote_status(&sandbox.open(), &TransferSelection::default())
             .unwrap()
             .outputs[0];
         if manifest(&sandbox).exists() {

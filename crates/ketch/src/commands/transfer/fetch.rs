@@ -1,14 +1,13 @@
 //! `ketch fetch`
 
 use clap::Args;
-use ketch_project::{FetchOptions, fetch};
+use ketch_project::fetch;
 
-use super::{TransferArgs, counted, tell_rest};
+use super::{TransferArgs, status, tell};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::targets::data_targets;
 use crate::workspace::open_project;
 
 /// Get data from a remote into the cache
@@ -27,23 +26,11 @@ pub(in crate::commands) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let options = FetchOptions {
-        targets: data_targets(&project, settings, &args.transfer.targets),
-        remote: args.transfer.choice(),
-    };
+    let selection = args.transfer.selection(&project, settings);
     let progress = FileProgress::new(printer);
-    let report = fetch(&project, &options, &progress)?;
+    let moved = fetch(&project, &selection, &progress)?;
     drop(progress);
-    printer.json(&report);
-    printer.line(counted(report.objects(), "fetched"));
-    let transfers = report
-        .remotes
-        .iter()
-        .map(|one| (one.remote.as_str(), &one.transfer));
-    tell_rest(printer, transfers, &report.skipped);
-    Ok(if report.is_complete() {
-        ExitStatus::Success
-    } else {
-        ExitStatus::Refused
-    })
+    printer.json(&moved);
+    tell(printer, &moved, "fetched");
+    Ok(status(moved.is_complete()))
 }

@@ -5,17 +5,19 @@ pub(super) mod pull;
 pub(super) mod push;
 
 use clap::Args;
-use ketch_project::{RemoteChoice, SkipReason, Skipped};
-use ketch_store::remote::TransferReport;
+use ketch_project::{Moved, Project, RemoteChoice, SkipReason, TransferSelection};
 
+use crate::exit::ExitStatus;
 use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::targets::data_targets;
 
 /// What every transfer takes.
 #[derive(Debug, Args)]
 pub(crate) struct TransferArgs {
     /// Data, `.dvc` files or stages [default: all]
     #[arg(value_name = "TARGET")]
-    pub(super) targets: Vec<String>,
+    targets: Vec<String>,
 
     /// Remote to use [default: each output's own, or `core.remote`]
     #[arg(short, long, value_name = "NAME")]
@@ -27,38 +29,34 @@ pub(crate) struct TransferArgs {
 }
 
 impl TransferArgs {
-    pub(super) fn choice(&self) -> RemoteChoice {
-        RemoteChoice {
-            name: self.remote.clone(),
-            jobs: self.jobs,
-            ..RemoteChoice::default()
+    fn selection(&self, project: &Project, settings: &Settings) -> TransferSelection {
+        TransferSelection {
+            targets: data_targets(project, settings, &self.targets),
+            remote: RemoteChoice {
+                name: self.remote.clone(),
+                jobs: self.jobs,
+                ..RemoteChoice::default()
+            },
         }
     }
 }
 
-/// One line for what a remote got or gave: "3 files pushed".
-fn counted(objects: usize, done: &str) -> String {
-    match objects {
+/// Says what was moved ("3 files pushed"), what could not be, and why some outputs were not tried.
+fn tell(printer: &Printer, moved: &Moved, done: &str) {
+    printer.line(match moved.objects() {
         0 => "Everything is up to date.".to_owned(),
         1 => format!("1 file {done}"),
-        _ => format!("{objects} files {done}"),
-    }
-}
-
-/// Says what could not be moved, and why some outputs were not tried.
-fn tell_rest<'a>(
-    printer: &Printer,
-    transfers: impl Iterator<Item = (&'a str, &'a TransferReport)>,
-    skipped: &[Skipped],
-) {
-    for (remote, transfer) in transfers {
-        for id in &transfer.missing {
+        objects => format!("{objects} files {done}"),
+    });
+    for one in &moved.remotes {
+        for id in &one.transfer.missing {
             printer.warning(format_args!(
-                "object `{id}` is neither in the cache nor on remote `{remote}`"
+                "object `{id}` is neither in the cache nor on remote `{}`",
+                one.remote
             ));
         }
     }
-    for output in skipped {
+    for output in &moved.skipped {
         let why = match output.reason {
             // Somebody wrote that into the file; saying it every time would be noise.
             SkipReason::NotPushed => continue,
@@ -67,5 +65,14 @@ fn tell_rest<'a>(
             SkipReason::CloudVersioned => "it is recorded for a remote that keeps versions",
         };
         printer.note(format_args!("`{}` was left out: {why}", output.path));
+    }
+}
+
+/// Whether everything that was asked for is there now.
+fn status(complete: bool) -> ExitStatus {
+    if complete {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Refused
     }
 }

@@ -3,12 +3,12 @@
 use clap::Args;
 use ketch_project::{Overwrite, PullOptions, pull};
 
-use super::{TransferArgs, counted, tell_rest};
+use super::{TransferArgs, status, tell};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::targets::{data_targets, folder_of_now};
+use crate::targets::folder_of_now;
 use crate::workspace::{from_here, open_project};
 
 /// Get data from a remote and put it into the work tree
@@ -41,8 +41,7 @@ pub(in crate::commands) fn run(
         Overwrite::Refuse
     };
     let options = PullOptions {
-        targets: data_targets(&project, settings, &args.transfer.targets),
-        remote: args.transfer.choice(),
+        from: args.transfer.selection(&project, settings),
         overwrite,
         trash: Some(folder_of_now(settings)),
     };
@@ -61,10 +60,7 @@ pub(in crate::commands) fn run(
             from_here(&project, settings, path)
         ));
     }
-    printer.line(counted(report.fetch.objects(), "fetched"));
-    let remotes = report.fetch.remotes.iter();
-    let transfers = remotes.map(|one| (one.remote.as_str(), &one.transfer));
-    tell_rest(printer, transfers, &report.fetch.skipped);
+    tell(printer, &report.fetch, "fetched");
     if let Some(folder) = options
         .trash
         .filter(|_| !report.checkout.trashed.is_empty())
@@ -74,9 +70,5 @@ pub(in crate::commands) fn run(
         ));
     }
     let complete = report.fetch.is_complete() && report.checkout.missing.is_empty();
-    Ok(if complete || args.allow_missing {
-        ExitStatus::Success
-    } else {
-        ExitStatus::Refused
-    })
+    Ok(status(complete || args.allow_missing))
 }

@@ -1,14 +1,13 @@
 //! `ketch push`
 
 use clap::Args;
-use ketch_project::{PushOptions, push};
+use ketch_project::push;
 
-use super::{TransferArgs, counted, tell_rest};
+use super::{TransferArgs, status, tell};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::targets::data_targets;
 use crate::workspace::open_project;
 
 /// Send data to a remote
@@ -28,23 +27,11 @@ pub(in crate::commands) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let options = PushOptions {
-        targets: data_targets(&project, settings, &args.transfer.targets),
-        remote: args.transfer.choice(),
-    };
+    let selection = args.transfer.selection(&project, settings);
     let progress = FileProgress::new(printer);
-    let report = push(&project, &options, &progress)?;
+    let moved = push(&project, &selection, &progress)?;
     drop(progress);
-    printer.json(&report);
-    printer.line(counted(report.objects(), "pushed"));
-    let transfers = report
-        .remotes
-        .iter()
-        .map(|one| (one.remote.as_str(), &one.transfer));
-    tell_rest(printer, transfers, &report.skipped);
-    Ok(if report.is_complete() {
-        ExitStatus::Success
-    } else {
-        ExitStatus::Refused
-    })
+    printer.json(&moved);
+    tell(printer, &moved, "pushed");
+    Ok(status(moved.is_complete()))
 }

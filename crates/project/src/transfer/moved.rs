@@ -1,0 +1,43 @@
+//! What transfers are asked for and what they report, the same in both directions.
+
+use ketch_store::remote::TransferReport;
+use serde::Serialize;
+
+use super::{RemoteChoice, Skipped};
+
+/// Which outputs, and the remotes they belong to.
+#[derive(Debug, Clone, Default)]
+pub struct TransferSelection {
+    /// Outputs, `.dvc` files or stages; empty for everything.
+    pub targets: Vec<String>,
+    pub remote: RemoteChoice,
+}
+
+/// What was moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    pub remotes: Vec<RemoteTransfer>,
+    pub skipped: Vec<Skipped>,
+}
+
+/// What one remote got or gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteTransfer {
+    pub remote: String,
+    #[serde(flatten)]
+    pub transfer: TransferReport,
+}
+
+impl Moved {
+    /// Objects moved now.
+    pub fn objects(&self) -> usize {
+        self.remotes.iter().map(|one| one.transfer.objects).sum()
+    }
+
+    /// Whether the receiving side has everything that was asked for.
+    pub fn is_complete(&self) -> bool {
+        self.remotes
+            .iter()
+            .all(|one| one.transfer.missing.is_empty())
+    }
+}
