@@ -2,6 +2,7 @@
 
 mod chart;
 mod circle;
+mod incidents;
 
 use std::sync::Arc;
 
@@ -97,6 +98,10 @@ fn render(snapshot: &Snapshot, versions: &[VersionRow]) -> Markup {
                 h2 { "Quality of what was served" }
                 p.note { "ROC AUC over the last 365 labelled rows, whichever version answered." }
                 (chart::chart(&snapshot.quality, &snapshot.events))
+            }
+            section {
+                h2 { "Incidents" }
+                (incidents::incidents(&snapshot.events))
             }
             section {
                 h2 { "Versions" }
