@@ -46,6 +46,8 @@ pub struct RolloutState {
     pub weight: u8,
     /// Whether a person forced it past the gate.
     pub forced: bool,
+    /// Whether the loop's own retrain made the candidate.
+    pub retrained: bool,
 }
 
 /// An open incident.
@@ -83,6 +85,8 @@ pub struct PendingRelease {
     pub version: u32,
     /// Whether a person forced it past the gate.
     pub forced: bool,
+    /// Whether the loop's own retrain made it.
+    pub retrained: bool,
 }
 
 /// When to learn next from the relation that holds now.
@@ -239,6 +243,7 @@ impl ModelState {
                     self.pending_release = Some(PendingRelease {
                         version: *version,
                         forced: false,
+                        retrained: own,
                     });
                 } else {
                     // It may have passed once and be damaged since.
@@ -253,6 +258,7 @@ impl ModelState {
                 self.pending_release = Some(PendingRelease {
                     version: *version,
                     forced: true,
+                    retrained: false,
                 });
             }
             EventKind::RolloutStarted {
@@ -263,13 +269,14 @@ impl ModelState {
                 forced,
             } => {
                 self.rollouts += 1;
-                self.pending_release = None;
+                let pending = self.pending_release.take();
                 self.rollout = Some(RolloutState {
                     name: rollout.clone(),
                     candidate: *candidate,
                     champion: *champion,
                     weight: *weight,
                     forced: *forced,
+                    retrained: pending.is_some_and(|pending| pending.retrained),
                 });
             }
             EventKind::RolloutAdvanced { weight, .. } => {
@@ -291,8 +298,9 @@ impl ModelState {
                 }
             }
             EventKind::RolledBack { .. } => {
-                let forced = self.rollout.take().is_some_and(|rollout| rollout.forced);
-                if !forced {
+                // What people released says nothing about the loop's own candidates.
+                let own = self.rollout.take().is_some_and(|rollout| rollout.retrained);
+                if own {
                     self.wait_for_twice_the_rows();
                 }
             }
@@ -497,11 +505,17 @@ mod tests {
         let pending = PendingRelease {
             version: 7,
             forced: true,
+            retrained: false,
         };
         assert_eq!(state.pending_release, Some(pending));
         apply(&mut state, rollout(7, true));
         assert_eq!(state.pending_release, None);
         apply(&mut state, rolled_back(7));
+        assert_eq!((factor(&state), &state.rollout), (1, &None));
+        // Nor does a person's version that passed the gate and failed on live traffic.
+        for kind in [gate(8, true), rollout(8, false), rolled_back(8)] {
+            apply(&mut state, kind);
+        }
         assert_eq!((factor(&state), state.rollout), (1, None));
     }
 
