@@ -298,12 +298,11 @@ impl Endpoint {
             };
             complete(&mut record);
             // First the log's queue, then the memory: a label that finds the prediction there can
-            // have it written before itself. A dropped prediction can have no label.
+            // have it written before itself. A dropped prediction can have no label, and the
+            // observer must not see what a replay of the log will not show it again.
             let recorded = self.predictions.record(record.clone());
-            if route.variant != Variant::Pinned {
-                if recorded == Recorded::Queued {
-                    self.labels().remember(&record);
-                }
+            if route.variant != Variant::Pinned && recorded == Recorded::Queued {
+                self.labels().remember(&record);
                 if let Some(observer) = &observer {
                     observer.predicted(&record);
                 }

@@ -245,13 +245,21 @@ fn callers_beside_each_other_cannot_part_a_label_from_its_prediction() {
 }
 
 #[test]
-fn a_prediction_that_was_dropped_can_have_no_label() {
+fn a_prediction_that_was_dropped_can_have_no_label_and_is_not_observed() {
+    struct Nobody;
+    impl PredictionObserver for Nobody {
+        fn predicted(&self, record: &PredictionRecord) {
+            panic!("a replay of the log would not show {record:?}");
+        }
+    }
+
     let room = Room::new();
     let tiny = LogOptions {
         maximum_queue_bytes: 16,
         ..LogOptions::default()
     };
     let (endpoint, _) = serving(&room.path, tiny);
+    endpoint.observe(Arc::new(Nobody));
     answer(&endpoint, "a", 1);
     let outcomes = endpoint.label(&[label("a", 0, 1.0)], at(0)).unwrap();
     assert_eq!(words(&outcomes), ["unknown"]);
