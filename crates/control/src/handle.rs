@@ -134,7 +134,7 @@ enum Message {
     RollBack {
         actor: String,
         reason: String,
-        reply: SyncSender<Result<(), ControlError>>,
+        reply: SyncSender<Result<Option<String>, ControlError>>,
     },
     Settle(SyncSender<()>),
     Stop,
@@ -305,8 +305,9 @@ impl ModelHandle {
         })?
     }
 
-    /// Takes the rollout in progress back. Does nothing when there is none.
-    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<(), ControlError> {
+    /// Takes the rollout in progress back and gives its name. Without one nothing changes, so that
+    /// a request whose answer was lost can be sent again.
+    pub fn roll_back(&self, actor: &str, reason: &str) -> Result<Option<String>, ControlError> {
         self.ask(|reply| Message::RollBack {
             actor: actor.to_owned(),
             reason: reason.to_owned(),

@@ -195,12 +195,19 @@ impl ModelLoop {
     }
 
     /// Takes a rollout in progress back, because a person says so.
-    pub(crate) fn roll_back(&mut self, actor: &str, reason: &str) -> Result<(), ControlError> {
+    /// The rollout that was taken back, if one was in progress.
+    pub(crate) fn roll_back(
+        &mut self,
+        actor: &str,
+        reason: &str,
+    ) -> Result<Option<String>, ControlError> {
+        let rollout = self.state.rollout.as_ref().map(|state| state.name.clone());
         let worse = self
             .rollout
             .as_ref()
             .map_or(1.0, |rollout| rollout.e_values().0);
-        self.finish_rollout(actor, reason, worse)
+        self.finish_rollout(actor, reason, worse)?;
+        Ok(rollout)
     }
 
     pub(crate) fn absorb(&mut self, row: LabelledPrediction) {

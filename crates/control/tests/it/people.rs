@@ -112,7 +112,8 @@ fn a_bad_version_is_refused_and_when_forced_rolled_back_by_itself() {
 fn people_take_a_rollout_back_and_cannot_start_two() {
     let (fixture, running, rows) = with_a_bad_version();
     // With nothing in progress there is nothing to take back.
-    running.handle.roll_back("anna", "just in case").unwrap();
+    let nothing = running.handle.roll_back("anna", "just in case").unwrap();
+    assert_eq!(nothing, None);
     assert_eq!(names(&fixture.journal()), ["released"]);
 
     running
@@ -130,7 +131,8 @@ fn people_take_a_rollout_back_and_cannot_start_two() {
     );
     assert!(second.hint().unwrap().contains("ketch rollback"));
 
-    running.handle.roll_back("anna", "it smells").unwrap();
+    let taken_back = running.handle.roll_back("anna", "it smells").unwrap();
+    assert_eq!(taken_back.as_deref(), Some("rollout-1"));
     assert_eq!(running.routed(), (1, None));
     let events = fixture.journal();
     let last = events.last().unwrap();

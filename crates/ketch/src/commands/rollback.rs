@@ -53,6 +53,12 @@ pub(super) fn run(
     };
     let answer = client.control(&model, "rollback", &request)?;
     printer.json(&answer);
+    match answer.get("rolled_back").and_then(Value::as_str) {
+        Some(rollout) => printer.line(format_args!("{rollout} is taken back")),
+        None => printer.line(format_args!(
+            "no version is being tried: nothing to take back"
+        )),
+    }
     match answer.get("champion").and_then(Value::as_u64) {
         Some(version) => printer.line(format_args!("{model} is served by version {version}")),
         None => printer.line(format_args!("no version of {model} serves")),

@@ -234,7 +234,11 @@ fn a_person_forces_a_version_past_the_gate_and_takes_it_back() {
         .ketch(["rollback", "m", "--reason", "it was a test", "--json"])
         .success();
     let back: Value = serde_json::from_str(&back.stdout).unwrap();
-    assert_eq!(back, json!({ "champion": 1 }));
+    assert_eq!(back, json!({ "rolled_back": "rollout-1", "champion": 1 }));
+    let nothing = project
+        .ketch(["rollback", "m", "--reason", "once more"])
+        .success();
+    assert!(nothing.stdout.contains("nothing to take back"), "{nothing}");
     let unknown = project.ketch(["deploy", "m", "9"]).failure(3);
     assert!(unknown.stderr.contains("has no version 9"), "{unknown}");
     let other = project.ketch(["deploy", "other", "1"]).failure(3);

@@ -87,10 +87,12 @@ async fn roll_back(
         ));
     }
     let handle = handle(&options, &model)?;
-    let champion = blocking(move || {
-        handle.roll_back(&request.actor, &request.reason)?;
-        Ok::<_, ketch_control::ControlError>(handle.snapshot().state.champion)
+    let (rollout, champion) = blocking(move || {
+        let rollout = handle.roll_back(&request.actor, &request.reason)?;
+        Ok::<_, ketch_control::ControlError>((rollout, handle.snapshot().state.champion))
     })
     .await?;
-    Ok(Json(json!({ "champion": champion })))
+    Ok(Json(
+        json!({ "rolled_back": rollout, "champion": champion }),
+    ))
 }

@@ -96,7 +96,8 @@ fn a_forced_version_gets_its_share_and_is_taken_back() {
     let fixture = Fixture::new();
     // Nothing to take back yet: the champion stays.
     let back = json!({ "actor": "ana", "reason": "it looks wrong" });
-    assert_eq!(roll_back(&fixture, &back).ok(), json!({ "champion": 1 }));
+    let nothing = json!({ "rolled_back": null, "champion": 1 });
+    assert_eq!(roll_back(&fixture, &back).ok(), nothing);
 
     let forced = json!({ "version": 2, "actor": "ana", "force": "to see it" });
     assert_eq!(deploy(&fixture, &forced).ok()["passed"], false);
@@ -148,7 +149,9 @@ fn a_forced_version_gets_its_share_and_is_taken_back() {
             "`actor` and `reason` must not be empty"
         );
     }
-    assert_eq!(roll_back(&fixture, &back).ok(), json!({ "champion": 1 }));
+    let taken_back = json!({ "rolled_back": "rollout-1", "champion": 1 });
+    assert_eq!(roll_back(&fixture, &back).ok(), taken_back);
+    assert_eq!(roll_back(&fixture, &back).ok(), nothing, "sent again");
     for (variant, version, rollout) in variants(30) {
         assert_eq!(
             (variant.as_str(), version.as_str(), rollout),
