@@ -8,8 +8,7 @@ use camino::Utf8Path;
 use ketch_dvc::{Manifest, ObjectId};
 use rayon::prelude::*;
 
-use crate::atomic::{Durability, named, temporary_beside};
-use crate::cache::OBJECT_MODE;
+use crate::atomic::{Durability, OBJECT_MODE, named, temporary_beside};
 use crate::content::{Batch, Contents, SMALL, batches, recall};
 use crate::hash::{Copied, copy_hashed};
 use crate::link::{Linked, Links, clone_over, hard_link_new};

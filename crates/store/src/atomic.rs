@@ -3,6 +3,7 @@
 use std::fs::Permissions;
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::OnceLock;
 
 use camino::Utf8Path;
 use tempfile::NamedTempFile;
@@ -16,6 +17,9 @@ pub enum Durability {
     /// The operating system writes when it likes; for what can be made again.
     Buffered,
 }
+
+/// The mode of an object.
+pub(crate) const OBJECT_MODE: u32 = 0o444;
 
 /// Name prefix of every temporary file, so that leftovers of a killed process can be told.
 pub(crate) const TEMPORARY_PREFIX: &str = ".ketch-tmp-";
@@ -49,12 +53,37 @@ pub fn write_atomically_with(
 /// A temporary file in the directory of `path` with the mode a new file would have. The directory
 /// is made if need be.
 pub(crate) fn temporary_beside(path: &Utf8Path) -> io::Result<NamedTempFile> {
+    // The umask takes its bits off, as for any new file.
+    temporary_with(path, 0o666)
+}
+
+/// A temporary file in the directory of `path` with the mode of an object, 0444, which DVC trusts
+/// without hashing again.
+pub(crate) fn temporary_object(path: &Utf8Path) -> io::Result<NamedTempFile> {
+    /// Whether the umask leaves the mode as it is. A process has one.
+    static UNMASKED: OnceLock<bool> = OnceLock::new();
+    let mode = || Permissions::from_mode(OBJECT_MODE);
+    let file = temporary_with(path, OBJECT_MODE)?;
+    let unmasked = if let Some(unmasked) = UNMASKED.get() {
+        *unmasked
+    } else {
+        let made = file.as_file().metadata()?.permissions();
+        *UNMASKED.get_or_init(|| made.mode() & 0o7777 == OBJECT_MODE)
+    };
+    if !unmasked {
+        file.as_file()
+            .set_permissions(mode())
+            .map_err(|error| named(path, "protect", &error))?;
+    }
+    Ok(file)
+}
+
+fn temporary_with(path: &Utf8Path, mode: u32) -> io::Result<NamedTempFile> {
     let directory = parent(path);
     let make = || {
         tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
-            // The umask takes its bits off, as for any new file.
-            .permissions(Permissions::from_mode(0o666))
+            .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
     };
     let made = match make() {

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{Manifest, ObjectId};
 use rayon::prelude::*;
 
-use crate::atomic::{Durability, named, place, sync_directory, temporary_beside};
+use crate::atomic::{Durability, OBJECT_MODE, named, place, sync_directory, temporary_beside};
 use crate::content::{
     HashedDirectory, HashedFile, digest_files, hash_known_directory, hash_known_file,
 };
@@ -18,8 +18,6 @@ use crate::{
     LinkKind, Reporter, Stamp, StateIndex, StoreError, hash_bytes, hash_file, walk_directory,
 };
 
-/// The mode DVC trusts without hashing again.
-pub(crate) const OBJECT_MODE: u32 = 0o444;
 /// Up to here each new object is synced by itself; beyond, the whole file system at once is cheaper.
 const SYNC_ONE_BY_ONE: usize = 32;
 

@@ -9,7 +9,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 use rayon::prelude::*;
 
-use crate::atomic::{Durability, named, parent, place, temporary_beside};
+use crate::atomic::{Durability, OBJECT_MODE, named, parent, place, temporary_beside};
 use crate::cache::same;
 use crate::content::{Batch, Contents, SMALL, batches, digest_files, digest_of};
 use crate::hash::copy_hashed;
@@ -128,7 +128,7 @@ impl Cache {
             .zip(&there.known)
             .map(|(file, known)| (file.relative.as_str(), *known))
             .collect();
-        let pending: Vec<Wanted> = objects
+        let mut pending: Vec<Wanted> = objects
             .iter()
             .filter(|object| {
                 let found = known.get(object.file.relative.as_str());
@@ -136,6 +136,7 @@ impl Cache {
             })
             .cloned()
             .collect();
+        self.mark_seen(target, &mut pending);
         reporter.start(pending.len() as u64);
         let placed = self.place_all(&pending, reporter)?;
         for (object, placed) in pending.iter().zip(placed) {
@@ -174,7 +175,29 @@ impl Cache {
             digest,
             file,
             target,
+            seen: false,
         })
+    }
+
+    /// Finds the objects whose own inode was in the directory before, hashed then and not written
+    /// to since: a link to such an object needs no look at its bytes.
+    fn mark_seen(&self, target: &Utf8Path, wanted: &mut [Wanted]) {
+        let Some(tree) = self.state().and_then(|state| state.directory(target)) else {
+            return;
+        };
+        let mut entries = tree.entries.iter().peekable();
+        for one in wanted {
+            while entries
+                .next_if(|(relative, _)| *relative < one.file.relative)
+                .is_some()
+            {}
+            one.seen = entries.peek().is_some_and(|(relative, known)| {
+                *relative == one.file.relative
+                    && known.digest == one.digest
+                    && known.stamp.same_but_change_time(one.file.stamp)
+                    && one.file.mode & 0o7777 == OBJECT_MODE
+            });
+        }
     }
 
     /// Puts objects where they are wanted, and says what is there then. Bytes are checked on the
@@ -185,19 +208,43 @@ impl Cache {
         reporter: &dyn Reporter,
     ) -> Result<Vec<Known>, StoreError> {
         let links = self.links();
-        let files: Vec<&WalkedFile> = wanted.iter().map(|wanted| &wanted.file).collect();
-        let mut rest = wanted;
+        let linked = wanted
+            .par_iter()
+            .map(|one| {
+                let linked = if one.seen && links.shares(one.file.stamp.size) {
+                    links.place(one.linked(), &one.target)?
+                } else {
+                    None
+                };
+                if linked.is_some() {
+                    reporter.file(&one.target, one.file.stamp.size);
+                }
+                Ok(linked)
+            })
+            .collect::<Result<Vec<Option<Stamp>>, StoreError>>()?;
+        let unread: Vec<&Wanted> = wanted
+            .iter()
+            .zip(&linked)
+            .filter(|(_, linked)| linked.is_none())
+            .map(|(one, _)| one)
+            .collect();
+        let files: Vec<&WalkedFile> = unread.iter().map(|wanted| &wanted.file).collect();
+        let mut rest = unread.as_slice();
         let mut parts = Vec::new();
         for batch in batches(&files) {
             let (part, after) = rest.split_at(batch.len());
             parts.push((batch, part));
             rest = after;
         }
-        let placed = parts
+        let read = parts
             .par_iter()
             .map(|(files, wanted)| self.place_batch(&links, files, wanted, reporter))
             .collect::<Result<Vec<_>, StoreError>>()?;
-        let placed: Vec<Stamp> = placed.into_iter().flatten().collect();
+        let mut read = read.into_iter().flatten();
+        let placed: Vec<Stamp> = linked
+            .into_iter()
+            .filter_map(|linked| linked.or_else(|| read.next()))
+            .collect();
         // Every further link changes the inode's change time, so the stamps are taken at the end.
         Ok(wanted
             .par_iter()
@@ -219,7 +266,7 @@ impl Cache {
         &self,
         links: &Links,
         files: &[&WalkedFile],
-        wanted: &[Wanted],
+        wanted: &[&Wanted],
         reporter: &dyn Reporter,
     ) -> Result<Vec<Stamp>, StoreError> {
         let stamps: Vec<Stamp> = if let [one] = wanted
@@ -233,7 +280,7 @@ impl Cache {
                 same(&one.id, found, one.file.path.clone())?;
             }
             let place_small =
-                |(at, one): (usize, &Wanted)| match links.place(one.linked(), &one.target)? {
+                |(at, one): (usize, &&Wanted)| match links.place(one.linked(), &one.target)? {
                     Some(stamp) => Ok(stamp),
                     None => write_file(&one.target, batch.content(at)),
                 };
@@ -284,6 +331,8 @@ struct Wanted {
     /// The object's own file; `relative` is that of the target.
     file: WalkedFile,
     target: Utf8PathBuf,
+    /// Whether its bytes were hashed before, and nobody has written to it since.
+    seen: bool,
 }
 
 impl Wanted {

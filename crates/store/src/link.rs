@@ -107,6 +107,14 @@ impl Links {
             .or_else(|| usable().next().map(|_| LinkKind::Copy))
     }
 
+    /// Whether the next file of this size, in bytes, shares its object's inode.
+    pub(crate) fn shares(&self, size: u64) -> bool {
+        matches!(
+            self.kind(size, false),
+            Some(LinkKind::Hardlink | LinkKind::Symlink)
+        )
+    }
+
     /// Whether this is a refusal of the file system. The kind is not tried again then.
     pub(crate) fn refused(&self, kind: LinkKind, error: &io::Error) -> bool {
         let refusals = [

@@ -16,6 +16,7 @@ mod contract;
 mod error;
 mod http_transport;
 mod object_service;
+mod parcel;
 mod retry;
 pub(crate) mod scheme;
 mod settings;

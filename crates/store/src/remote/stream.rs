@@ -3,17 +3,17 @@
 use std::io::{self, Read, Write};
 
 use ketch_dvc::ObjectId;
-use md5::{Digest, Md5};
+
+use crate::digest::{Digest, Stream};
 
 /// The reader of an object that fails at its end when the bytes are not those its name promises, so
 /// that whoever writes them elsewhere does not finish.
 pub(crate) struct VerifiedReader<R> {
     inner: R,
     id: ObjectId,
-    hasher: Md5,
+    hasher: Option<Stream>,
     /// What the bytes hashed to, when that was not the name.
     pub(crate) damaged: Option<ObjectId>,
-    ended: bool,
 }
 
 impl<R: Read> VerifiedReader<R> {
@@ -21,9 +21,8 @@ impl<R: Read> VerifiedReader<R> {
         Self {
             inner,
             id: id.clone(),
-            hasher: Md5::new(),
+            hasher: Some(Stream::new()),
             damaged: None,
-            ended: false,
         }
     }
 }
@@ -32,10 +31,13 @@ impl<R: Read> Read for VerifiedReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         if read > 0 {
-            self.hasher.update(buffer.get(..read).unwrap_or_default());
-        } else if !buffer.is_empty() && !self.ended {
-            self.ended = true;
-            let found = finish(&mut self.hasher, &self.id);
+            if let Some(hasher) = &mut self.hasher {
+                hasher.update(buffer.get(..read).unwrap_or_default());
+            }
+        } else if !buffer.is_empty()
+            && let Some(hasher) = self.hasher.take()
+        {
+            let found = found(&self.id, hasher.finish());
             if found != self.id {
                 self.damaged = Some(found);
             }
@@ -50,53 +52,8 @@ impl<R: Read> Read for VerifiedReader<R> {
     }
 }
 
-/// A writer that hashes what passes, and remembers when it was the writer that failed.
-pub(crate) struct HashedWriter<W> {
-    inner: W,
-    hasher: Md5,
-    /// Why the inner writer failed; the remote is not to blame then.
-    pub(crate) failure: Option<io::Error>,
-}
-
-impl<W: Write> HashedWriter<W> {
-    pub(crate) fn new(inner: W) -> Self {
-        Self {
-            inner,
-            hasher: Md5::new(),
-            failure: None,
-        }
-    }
-
-    /// What the bytes hashed to, as the same kind of object as `id`.
-    pub(crate) fn found(&mut self, id: &ObjectId) -> ObjectId {
-        finish(&mut self.hasher, id)
-    }
-}
-
-impl<W: Write> Write for HashedWriter<W> {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match self.inner.write(buffer) {
-            Ok(written) => {
-                self.hasher
-                    .update(buffer.get(..written).unwrap_or_default());
-                Ok(written)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let copy = io::Error::new(error.kind(), error.to_string());
-                self.failure = Some(error);
-                Err(copy)
-            }
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
-}
-
-fn finish(hasher: &mut Md5, id: &ObjectId) -> ObjectId {
-    let digest: [u8; 16] = hasher.finalize_reset().into();
+/// What bytes with this digest are, as the same kind of object as `id`.
+pub(crate) fn found(id: &ObjectId, digest: Digest) -> ObjectId {
     let found = ObjectId::file_from_digest(digest);
     if id.is_directory() {
         found.as_directory()

@@ -1,30 +1,20 @@
 //! Moving objects between a cache and a remote.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ketch_dvc::{Manifest, ObjectId};
 use serde::Serialize;
 
-use super::stream::{HashedWriter, VerifiedReader};
 use super::workers::for_each;
 use super::{FailureKind, Remote, RemoteError, Retry};
-use crate::atomic::{Durability, place, temporary_beside};
-use crate::cache::same;
 use crate::{Cache, Reporter, StoreError, hash_bytes};
 
-/// The mode DVC trusts without hashing again.
-const OBJECT_MODE: u32 = 0o444;
 /// Below this many objects each is asked for by itself.
 const FEW: usize = 256;
 /// What a listing gives with one request.
 const PAGE: usize = 1_000;
 /// The folders `00` to `ff`.
 const PREFIXES: usize = 256;
-/// After so many failures the rest is not tried: the network is down or the disk is full.
-const MOST_FAILURES: usize = 16;
 
 /// How to move objects.
 #[derive(Debug, Clone, Copy, Default)]
@@ -235,14 +225,14 @@ pub fn manifest_of(
     Transfer::new(cache, remote, options, &crate::Silent).manifest(id)
 }
 
-type Failures = Vec<(ObjectId, Option<StoreError>)>;
+pub(super) type Failures = Vec<(ObjectId, Option<StoreError>)>;
 
-struct Transfer<'a> {
-    cache: &'a Cache,
-    remote: &'a dyn Remote,
-    jobs: usize,
-    retry: Retry,
-    reporter: &'a dyn Reporter,
+pub(super) struct Transfer<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) remote: &'a dyn Remote,
+    pub(super) jobs: usize,
+    pub(super) retry: Retry,
+    pub(super) reporter: &'a dyn Reporter,
 }
 
 impl<'a> Transfer<'a> {
@@ -271,7 +261,10 @@ impl<'a> Transfer<'a> {
         Ok(self.retry(|| self.remote.settle())?)
     }
 
-    fn retry<T>(&self, attempt: impl FnMut() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
+    pub(super) fn retry<T>(
+        &self,
+        attempt: impl FnMut() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
         self.retry.run(RemoteError::is_transient, attempt)
     }
 
@@ -351,102 +344,11 @@ impl<'a> Transfer<'a> {
             })
     }
 
-    fn damaged(&self, key: &str, found: ObjectId) -> RemoteError {
+    pub(super) fn damaged(&self, key: &str, found: ObjectId) -> RemoteError {
         RemoteError::Damaged {
             remote: self.remote.name().to_owned(),
             object: key.to_owned(),
             found,
-        }
-    }
-
-    /// Sends objects; those that failed, with why if they were tried.
-    fn send(&self, objects: &[(ObjectId, u64)], report: &mut TransferReport) -> Failures {
-        let failed = AtomicUsize::new(0);
-        let results = for_each(objects, self.jobs, |(id, size)| {
-            guarded(&failed, || self.send_one(id, *size))
-        });
-        let mut failures = Vec::new();
-        for ((id, size), result) in objects.iter().zip(results) {
-            match result {
-                Ok(()) => {
-                    report.objects += 1;
-                    report.bytes += size;
-                }
-                Err(error) => failures.push((id.clone(), error)),
-            }
-        }
-        failures
-    }
-
-    fn send_one(&self, id: &ObjectId, size: u64) -> Result<(), StoreError> {
-        let path = self.cache.object_path(id);
-        self.retry.run(transient, || {
-            let file = fs_err::File::open(&path)?;
-            let mut source = VerifiedReader::new(file, id);
-            let written = self.remote.write(&id.cache_path(), &mut source, size);
-            // Looked at first: the remote can only say that its source failed.
-            if let Some(found) = source.damaged.take() {
-                return same(id, found, path.clone());
-            }
-            Ok(written?)
-        })?;
-        self.reporter.file(&path, size);
-        Ok(())
-    }
-
-    /// Fetches objects; what the remote does not have goes to the report's `missing`.
-    fn receive(&self, ids: &[ObjectId], report: &mut TransferReport) -> Failures {
-        let failed = AtomicUsize::new(0);
-        let results = for_each(ids, self.jobs, |id| {
-            guarded(&failed, || self.receive_one(id))
-        });
-        let mut failures = Vec::new();
-        for (id, result) in ids.iter().zip(results) {
-            match result {
-                Ok(Some(size)) => {
-                    report.objects += 1;
-                    report.bytes += size;
-                }
-                Ok(None) => report.missing.push(id.clone()),
-                Err(error) => failures.push((id.clone(), error)),
-            }
-        }
-        failures
-    }
-
-    fn receive_one(&self, id: &ObjectId) -> Result<Option<u64>, StoreError> {
-        let path = self.cache.object_path(id);
-        let key = id.cache_path();
-        let received = self.retry.run(transient, || {
-            let file = temporary_beside(&path)?;
-            let mut sink = HashedWriter::new(file.as_file());
-            let size = match self.remote.read(&key, &mut sink) {
-                Ok(size) => size,
-                Err(error) => {
-                    // The disk is full, say: not the remote's fault.
-                    if let Some(error) = sink.failure.take() {
-                        return Err(crate::atomic::named(&path, "write", &error).into());
-                    }
-                    return Err(error.into());
-                }
-            };
-            let found = sink.found(id);
-            if found != *id {
-                return Err(self.damaged(&key, found).into());
-            }
-            file.as_file()
-                .set_permissions(Permissions::from_mode(OBJECT_MODE))
-                .map_err(|error| crate::atomic::named(&path, "protect", &error))?;
-            place(file, &path, Durability::Buffered)?;
-            Ok(size)
-        });
-        match received {
-            Ok(size) => {
-                self.reporter.file(&path, size);
-                Ok(Some(size))
-            }
-            Err(StoreError::Remote(error)) if is_not_there(&error) => Ok(None),
-            Err(error) => Err(error),
         }
     }
 
@@ -484,27 +386,8 @@ impl<'a> Transfer<'a> {
     }
 }
 
-/// Does the work unless too much has failed already; without an error it was not tried.
-fn guarded<T>(
-    failed: &AtomicUsize,
-    work: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, Option<StoreError>> {
-    if failed.load(Ordering::Relaxed) >= MOST_FAILURES {
-        return Err(None);
-    }
-    work().map_err(|error| {
-        let weight = if is_hopeless(&error) {
-            MOST_FAILURES
-        } else {
-            1
-        };
-        failed.fetch_add(weight, Ordering::Relaxed);
-        Some(error)
-    })
-}
-
 /// What will not go better for the next object.
-fn is_hopeless(error: &StoreError) -> bool {
+pub(super) fn is_hopeless(error: &StoreError) -> bool {
     match error {
         StoreError::Remote(RemoteError::Failed { kind, .. }) => *kind == FailureKind::Denied,
         StoreError::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
@@ -512,11 +395,11 @@ fn is_hopeless(error: &StoreError) -> bool {
     }
 }
 
-fn transient(error: &StoreError) -> bool {
+pub(super) fn transient(error: &StoreError) -> bool {
     matches!(error, StoreError::Remote(error) if error.is_transient())
 }
 
-fn is_not_there(error: &RemoteError) -> bool {
+pub(super) fn is_not_there(error: &RemoteError) -> bool {
     matches!(
         error,
         RemoteError::Failed {

@@ -6,7 +6,9 @@ use std::thread;
 
 /// Applies `work` to every item on up to `jobs` threads; results in the order of the items.
 ///
-/// Threads of their own and not rayon's: they wait for a network most of the time.
+/// Threads of their own and not rayon's: they wait for a network most of the time. Each works in a
+/// part of its own: sorted objects that are neighbours are in the same folder, where two threads
+/// would wait for each other.
 pub(crate) fn for_each<T: Sync, R: Send>(
     items: &[T],
     jobs: usize,
@@ -16,6 +18,7 @@ pub(crate) fn for_each<T: Sync, R: Send>(
     if jobs == 1 {
         return items.iter().map(work).collect();
     }
+    let part = items.len().div_ceil(jobs);
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     thread::scope(|scope| {
@@ -23,9 +26,14 @@ pub(crate) fn for_each<T: Sync, R: Send>(
             scope.spawn(|| {
                 let mut mine = Vec::new();
                 loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(item) = items.get(index) else {
+                    let turn = next.fetch_add(1, Ordering::Relaxed);
+                    if turn >= part * jobs {
                         break;
+                    }
+                    let index = turn % jobs * part + turn / jobs;
+                    // The last parts may be shorter.
+                    let Some(item) = items.get(index) else {
+                        continue;
                     };
                     mine.push((index, work(item)));
                 }

@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use camino::Utf8Path;
 use ketch_store::{LinkKind, Original, Silent, StoreError, make_executable};
 
-use crate::Sandbox;
+use crate::{Sandbox, overwrite};
 
 fn mode(path: &Utf8Path) -> u32 {
     fs_err::symlink_metadata(path).unwrap().mode() & 0o7777
@@ -168,7 +168,7 @@ fn a_damaged_object_is_not_linked() {
             let sandbox = Sandbox::new();
             let cache = sandbox.cache_with(&[kind, LinkKind::Copy]);
             let id = cache.add_bytes(&vec![b'x'; size]).unwrap();
-            crate::overwrite(&cache.object_path(&id), &vec![b'y'; size]);
+            overwrite(&cache.object_path(&id), &vec![b'y'; size]);
             let target = sandbox.root.join("f");
             let error = cache.checkout_file(&id, &target, &Silent).unwrap_err();
             assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
@@ -188,4 +188,27 @@ fn no_possible_kind_is_an_error_that_says_what_to_do() {
         assert!(error.to_string().contains("reflink"), "{error}");
         assert!(error.hint().unwrap().contains("copy"));
     }
+}
+
+#[test]
+fn an_object_that_was_linked_before_is_believed_only_while_nobody_writes_to_it() {
+    let sandbox = Sandbox::new();
+    let cache = sandbox.cache_with(&[LinkKind::Hardlink]);
+    for name in ["data/a", "data/b"] {
+        sandbox.write(name, name);
+    }
+    let data = sandbox.root.join("data");
+    let added = cache
+        .add_directory(&sandbox.root, &data, Original::Linked, &Silent)
+        .unwrap();
+    let restore = || {
+        fs_err::remove_dir_all(&data).unwrap();
+        cache.checkout_directory(&added.id, &sandbox.root, &data, &Silent)
+    };
+    assert_eq!(restore().unwrap().written, 2);
+    assert_eq!(sandbox.read("data/a"), "data/a");
+    // The same number of bytes, and read-only again.
+    overwrite(&data.join("b"), b"DATA/B");
+    let error = restore().unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { .. }), "{error}");
 }

@@ -309,11 +309,13 @@ fn damaged_objects_stay_out_of_the_cache() {
     assert!(source.to_string().contains("is damaged"), "{source}");
     assert!(error.hint().unwrap().contains("push it again"), "{error}");
     assert!(other.contains(&one) && !other.contains(&two));
-    let folder = other.object_path(&two);
-    let left: Vec<_> = fs_err::read_dir(folder.parent().unwrap())
-        .unwrap()
-        .collect();
-    assert!(left.is_empty(), "no temporary file stays: {left:?}");
+    let path = other.object_path(&two);
+    let folder = path.parent().unwrap();
+    // Nothing so small is written before it is looked at.
+    assert!(
+        !folder.exists() || fs_err::read_dir(folder).unwrap().next().is_none(),
+        "no temporary file stays"
+    );
 
     // A damaged manifest brings nothing at all.
     overwrite(&sandbox.root.join("remote").join(id.cache_path()), b"[]");

@@ -1,12 +1,11 @@
 //! A directory: of this machine, or mounted.
 
-use std::fs::Permissions;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::{RemoteError, RemoteSettings, Scheme};
+use crate::atomic::temporary_object;
 use crate::remote::stream::copy;
 use crate::remote::{Capabilities, Remote};
 
@@ -17,9 +16,6 @@ pub(super) const SCHEME: Scheme = Scheme {
     options: &["type", "shared", "slow_link_warning", "protected"],
     open,
 };
-
-/// The mode DVC trusts without hashing again.
-const OBJECT_MODE: u32 = 0o444;
 
 #[derive(Debug)]
 struct Local {
@@ -117,11 +113,8 @@ impl Remote for Local {
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
         let failed = |error| self.failed("write", key, error);
         let path = self.root.join(key);
-        let mut file = temporary(&path).map_err(failed)?;
+        let mut file = temporary_object(&path).map_err(failed)?;
         copy(source, &mut file, size).map_err(failed)?;
-        file.as_file()
-            .set_permissions(Permissions::from_mode(OBJECT_MODE))
-            .map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
     }
@@ -142,22 +135,5 @@ impl Remote for Local {
                 .map_err(|errno| self.failed("write", "", io::Error::from(errno)))?;
         }
         Ok(())
-    }
-}
-
-/// A temporary file beside `path`; the folder is made only if that fails.
-fn temporary(path: &Utf8Path) -> io::Result<tempfile::NamedTempFile> {
-    let folder = path.parent().unwrap_or(path);
-    let make = || {
-        tempfile::Builder::new()
-            .prefix(crate::atomic::TEMPORARY_PREFIX)
-            .tempfile_in(folder)
-    };
-    match make() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs_err::create_dir_all(folder)?;
-            make()
-        }
-        made => made,
     }
 }
