@@ -12,6 +12,7 @@ use ketch_project::ProjectError;
 use ketch_server::ServerError;
 use ketch_serving::ServingError;
 use ketch_store::StoreError;
+use ketch_table::TableError;
 use ketch_tracking::TrackingError;
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
@@ -256,6 +257,19 @@ impl From<ProjectError> for CommandError {
             made.told.tail = failure.tail;
         }
         made
+    }
+}
+
+impl From<TableError> for CommandError {
+    fn from(error: TableError) -> Self {
+        let status = match &error {
+            TableError::Io { source, .. } => of_io(source),
+            TableError::ParquetDamaged { .. } | TableError::WriteChanges { .. } => {
+                ExitStatus::System
+            }
+            _ => ExitStatus::Failure,
+        };
+        Self::library(status, &error, error.hint())
     }
 }
 

@@ -16,6 +16,7 @@ mod commands;
 mod exit;
 mod printer;
 mod progress;
+mod row_diff;
 mod settings;
 mod signals;
 mod table;

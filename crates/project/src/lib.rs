@@ -17,6 +17,7 @@
 
 mod add;
 mod change;
+mod changed_files;
 mod checkout;
 mod command;
 mod commit;
@@ -59,6 +60,7 @@ mod worktree;
 
 pub use add::{AddOptions, AddReport, AddedData, add};
 pub use change::{Change, FileState};
+pub use changed_files::{ChangedFile, ChangedFiles, FileContent, changed_files};
 pub use checkout::{CheckoutOptions, CheckoutReport, Overwrite, checkout};
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{

@@ -5,6 +5,7 @@ use ketch_project::{DiffOptions, DiffReport, diff};
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 
+use super::diff_rows::{self, RowArgs};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -16,6 +17,8 @@ use crate::workspace::open_project;
 ///
 /// Compares what two commits record, or a commit and the work tree, file by file. Paths are those
 /// below the root; directories end with a slash. Changes nothing and waits for nobody.
+///
+/// With `--rows`, tables are compared row by row instead: those that are tracked, or two files.
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
     /// The older revision [default: HEAD]
@@ -31,16 +34,19 @@ pub(crate) struct DiffArgs {
     targets: Vec<String>,
 
     /// Print a table in Markdown
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rows")]
     md: bool,
 
     /// Print the hashes too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "rows")]
     show_hash: bool,
 
     /// Do not say what the cache does not have
     #[arg(long)]
     hide_missing: bool,
+
+    #[command(flatten)]
+    rows: RowArgs,
 }
 
 /// One line of the report.
@@ -62,7 +68,12 @@ pub(super) fn run(
         md,
         show_hash,
         hide_missing,
+        rows,
     } = args;
+    if rows.wanted() {
+        let options = DiffOptions { from, to, targets };
+        return diff_rows::run(rows, options, settings, printer);
+    }
     let project = open_project(settings, printer)?;
     let options = DiffOptions {
         from,

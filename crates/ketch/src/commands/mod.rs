@@ -11,6 +11,7 @@ pub(crate) mod demo;
 mod deploy;
 mod destroy;
 mod diff;
+mod diff_rows;
 mod du;
 mod fsck;
 mod gc;

@@ -5,6 +5,7 @@ mod data_commands;
 mod demo;
 mod demo_bad_input;
 mod demo_support;
+mod diff_rows;
 mod help;
 mod layering;
 mod pipeline;
