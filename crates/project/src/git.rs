@@ -1,6 +1,7 @@
 //! Git, as far as a project needs it, through the `git` program.
 
 use std::collections::HashSet;
+use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -211,6 +212,41 @@ impl Git {
     /// Forgets linked work trees whose directory is gone.
     pub(crate) fn prune_worktrees(&self) -> Result<(), ProjectError> {
         self.run(&["worktree", "prune"]).map(drop)
+    }
+
+    /// Merges three texts by lines, and whether there were conflicts, which are marked then.
+    pub(crate) fn merge_texts(
+        &self,
+        base: &str,
+        ours: &str,
+        theirs: &str,
+    ) -> Result<(String, bool), ProjectError> {
+        /// Git gives the number of conflicts up to here; more is a failure.
+        const MOST_CONFLICTS: i32 = 127;
+        let mut files = Vec::new();
+        for text in [ours, base, theirs] {
+            let mut file = tempfile::NamedTempFile::new()?;
+            file.write_all(text.as_bytes())?;
+            files.push(file);
+        }
+        let mut arguments = vec!["merge-file", "--stdout", "--quiet"];
+        arguments.extend(["-L", "ours", "-L", "base", "-L", "theirs"]);
+        let paths: Vec<_> = files
+            .iter()
+            .map(|file| file.path().to_string_lossy())
+            .collect();
+        arguments.extend(paths.iter().map(AsRef::as_ref));
+        let output = self.output(&arguments)?;
+        match output.status.code() {
+            Some(conflicts @ 0..=MOST_CONFLICTS) => {
+                let text = String::from_utf8(output.stdout).map_err(|_| ProjectError::Git {
+                    command: shown(&arguments),
+                    message: "the answer is not UTF-8".to_owned(),
+                })?;
+                Ok((text, conflicts > 0))
+            }
+            _ => Err(failed(&arguments, &output)),
+        }
     }
 
     /// Runs `git` and returns its standard output.

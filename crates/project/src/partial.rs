@@ -65,7 +65,8 @@ pub(crate) fn keep_absent(
     ))
 }
 
-fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
+/// Puts a list of files into the cache.
+pub(crate) fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
     let id = manifest.id();
     if !project.cache().contains(&id) {
         let path = project.cache().object_path(&id);

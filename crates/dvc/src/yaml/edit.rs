@@ -14,12 +14,12 @@ use super::{Key, Value};
 
 /// The text with its value changed to `target`; what does not change keeps its place, its
 /// comments and its style. None if that cannot be done by replacing pieces of the text.
-pub(crate) fn update_text(text: &str, target: &Value) -> Option<String> {
+pub fn update_text(text: &str, target: &Value) -> Option<String> {
     update_to_depth(text, target, usize::MAX)
 }
 
 /// As [`update_text`], but a value that differs `depth` levels down is written anew as a whole.
-pub(crate) fn update_to_depth(text: &str, target: &Value, depth: usize) -> Option<String> {
+pub fn update_to_depth(text: &str, target: &Value, depth: usize) -> Option<String> {
     let root = parse(text, "").ok()?;
     let mut edits = Edits {
         text,

@@ -10,13 +10,14 @@ mod resolve;
 mod scalar;
 mod value;
 
+pub use edit::{update_text, update_to_depth};
 pub use emit::{emit, emit_readable};
 pub use key::Key;
 pub use node::{Entry, Node, NodeKind, Span, Style};
 pub use parse::parse;
 pub use value::Value;
 
-pub(crate) use edit::{set_at, update_text, update_to_depth};
+pub(crate) use edit::set_at;
 pub(crate) use float::python_repr;
 pub(crate) use key::key_named;
 pub(crate) use parse::check_length;

@@ -1,7 +1,7 @@
 //! `ketch install`
 
 use clap::Args;
-use ketch_project::install_hooks;
+use ketch_project::{install_hooks, install_merge_driver};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -23,10 +23,15 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let InstallArgs {} = args;
     let project = open_project(settings, printer)?;
-    let hooks = install_hooks(&project)?;
+    let mut hooks = install_hooks(&project)?;
+    let attributes = install_merge_driver(&project)?;
+    hooks.extend(attributes.clone());
     printer.json(&hooks);
     for hook in hooks {
         printer.line(hook);
+    }
+    if let Some(path) = attributes {
+        printer.hint(format_args!("let others have it too: `git add {path}`"));
     }
     Ok(ExitStatus::Success)
 }

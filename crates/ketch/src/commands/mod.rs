@@ -15,6 +15,7 @@ mod diff_rows;
 mod du;
 mod fsck;
 mod gc;
+mod git_hook;
 mod init;
 mod install;
 mod list;
@@ -81,6 +82,8 @@ pub(crate) enum Command {
     Why(why::WhyArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
+    GitHook(git_hook::GitHookArgs),
+    #[command(hide = true)]
     Man(man::ManArgs),
 }
 
@@ -125,6 +128,7 @@ pub(crate) fn run(
         Command::Rollback(args) => rollback::run(args, settings, printer),
         Command::Why(args) => why::run(args, settings, printer),
         Command::Completions(args) => Ok(completions::run(args, printer)),
+        Command::GitHook(args) => git_hook::run(args, settings, printer),
         Command::Man(args) => man::run(args, settings, printer),
     }
 }

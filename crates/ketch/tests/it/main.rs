@@ -8,6 +8,7 @@ mod demo_support;
 mod diff_rows;
 mod help;
 mod layering;
+mod merge_driver;
 mod pipeline;
 mod registry;
 mod support;

@@ -15,6 +15,7 @@ mod interop;
 mod kill;
 mod lineage;
 mod links;
+mod merge;
 mod pipeline;
 mod repro;
 mod sandbox;
