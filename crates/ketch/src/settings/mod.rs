@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anstream::ColorChoice;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_control::{Clock, StoppedClock, SystemClock};
+use ketch_store::remote::RemoteEnvironment;
 
 use crate::args::GlobalArgs;
 use crate::exit::CommandError;
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) cache: Utf8PathBuf,
     /// The name of the account, where the system says it.
     pub(crate) login: Option<String>,
+    /// What the account has for remotes that have no credentials of their own.
+    pub(crate) remote_environment: RemoteEnvironment,
     pub(crate) clock: Arc<dyn Clock>,
     /// In tests: where the identifiers of new runs come from.
     pub(crate) seed: Option<u64>,
@@ -82,6 +85,7 @@ impl Settings {
             printing,
             cache,
             login: variables::login(),
+            remote_environment: variables::remote_environment(),
             clock: match variables::test_clock() {
                 Some(at) => Arc::new(StoppedClock(at)),
                 None => Arc::new(SystemClock),

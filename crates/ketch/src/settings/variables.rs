@@ -6,6 +6,7 @@ use std::env;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use jiff::Timestamp;
+use ketch_store::remote::RemoteEnvironment;
 
 use crate::exit::CommandError;
 
@@ -54,6 +55,15 @@ pub(super) fn color_forced() -> bool {
 
 pub(super) fn dumb_terminal() -> bool {
     read(TERM).is_some_and(|value| value == "dumb")
+}
+
+/// What remotes may use that have no credentials of their own: the variables of Amazon's, Google's
+/// and Microsoft's tools, with the meaning they have there.
+pub(super) fn remote_environment() -> RemoteEnvironment {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| RemoteEnvironment::asks_for(name))
+        .collect()
 }
 
 pub(super) fn login() -> Option<String> {

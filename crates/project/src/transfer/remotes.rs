@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use ketch_dvc::{Config, ObjectId};
 use ketch_store::StoreError;
 use ketch_store::remote::{
-    ConfigLevel, Remote, RemoteSettings, Retry, TransferOptions, open_remote,
+    ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, open_remote,
 };
 
 use super::outputs::Output;
@@ -21,6 +21,8 @@ pub struct RemoteChoice {
     /// none.
     pub jobs: Option<usize>,
     pub retry: Retry,
+    /// What the account brings along for remotes that have no credentials of their own.
+    pub environment: RemoteEnvironment,
     /// Configuration files of the machine and the user, before those of the project, if they exist.
     pub configs: Vec<Utf8PathBuf>,
 }
@@ -53,7 +55,9 @@ impl RemoteChoice {
     ) -> Result<Vec<Group>, ProjectError> {
         let levels = self.levels(project)?;
         let find = |name: Option<&str>| {
-            RemoteSettings::find(&levels, name).map_err(|error| ProjectError::Store(error.into()))
+            RemoteSettings::find(&levels, name)
+                .map(|settings| settings.with_environment(self.environment.clone()))
+                .map_err(|error| ProjectError::Store(error.into()))
         };
         let mut groups: IndexMap<String, (RemoteSettings, Vec<Output>)> = IndexMap::new();
         // Wrong names are told even when there is nothing to do.

@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 
@@ -26,7 +27,19 @@ pub(crate) enum Verification {
 
 pub(crate) struct BlockingTransport {
     agent: ureq::Agent,
+    /// For what a cloud tells its own machines; on any other machine nobody answers.
+    metadata: ureq::Agent,
 }
+
+/// Where clouds tell a machine of theirs who it is.
+const METADATA: &[&str] = &[
+    "169.254.169.254",
+    "[fd00:ec2::254]",
+    "metadata.google.internal",
+];
+
+/// How long that may take: they are next door.
+const NEXT_DOOR: Duration = Duration::from_secs(1);
 
 impl fmt::Debug for BlockingTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,33 +57,50 @@ impl BlockingTransport {
             .root_certs(RootCerts::PlatformVerifier)
             .disable_verification(verification == Verification::Off)
             .build();
-        let config = ureq::Agent::config_builder()
-            .tls_config(tls)
-            .http_status_as_error(false)
-            .allow_non_standard_methods(true)
-            .timeout_connect(Some(timeouts.connect))
-            .timeout_resolve(Some(timeouts.connect))
-            .timeout_per_read(Some(timeouts.idle))
-            .timeout_per_write(Some(timeouts.idle))
-            .max_idle_connections_per_host(32)
-            .max_idle_connections(64)
-            .user_agent(concat!("ketch/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let config = |timeouts: Timeouts| {
+            ureq::Agent::config_builder()
+                .tls_config(tls.clone())
+                .http_status_as_error(false)
+                .allow_non_standard_methods(true)
+                .timeout_connect(Some(timeouts.connect))
+                .timeout_resolve(Some(timeouts.connect))
+                .timeout_per_read(Some(timeouts.idle))
+                .timeout_per_write(Some(timeouts.idle))
+                .max_idle_connections_per_host(32)
+                .max_idle_connections(64)
+                .user_agent(concat!("ketch/", env!("CARGO_PKG_VERSION")))
+                .build()
+        };
         Self {
-            agent: config.into(),
+            agent: config(timeouts).into(),
+            metadata: config(Timeouts {
+                connect: NEXT_DOOR,
+                idle: NEXT_DOOR,
+            })
+            .into(),
         }
     }
 
     fn exchange(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let (mut parts, body) = request.into_parts();
         let is_head = parts.method == Method::HEAD;
+        let agent = match parts.uri.host() {
+            Some(host) if METADATA.contains(&host) => &self.metadata,
+            _ => &self.agent,
+        };
         let answer = if matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) {
             let bytes = body.to_bytes();
-            self.agent.run(Request::from_parts(parts, &*bytes))
+            // Google says 308, without a place to go to, for «and the next part, please».
+            let request = agent
+                .configure_request(Request::from_parts(parts, &*bytes))
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .build();
+            agent.run(request)
         } else {
             // What is asked in a body by the others (PROPFIND) is what servers answer without one.
             parts.headers.remove(header::CONTENT_LENGTH);
-            self.agent.run(Request::from_parts(parts, ()))
+            agent.run(Request::from_parts(parts, ()))
         };
         let (parts, body) = answer.map_err(|error| broken(&error))?.into_parts();
         let length = parts

@@ -13,6 +13,7 @@
 //! - Secrets stay out of messages.
 
 mod contract;
+mod environment;
 mod error;
 mod http_transport;
 mod object_service;
@@ -25,6 +26,7 @@ mod transfer;
 mod workers;
 
 pub use contract::{Capabilities, Remote};
+pub use environment::RemoteEnvironment;
 pub use error::{FailureKind, RemoteError};
 pub use retry::Retry;
 pub use scheme::{SCHEMES, Scheme, open_remote};

@@ -151,7 +151,7 @@ impl ObjectService {
 
     fn write_parts(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
         let part = ONE_REQUEST.max(size / MOST_PARTS);
-        let mut writer = self.wait("write", key, self.operator.writer(key))?;
+        let mut writer = self.writer(key)?;
         let sent = loop {
             let bytes = match read_up_to(source, part) {
                 Ok(bytes) if bytes.is_empty() => break Ok(()),
@@ -169,6 +169,29 @@ impl ObjectService {
                 let _ = self.wait("write", key, writer.abort());
                 Err(error)
             }
+        }
+    }
+
+    fn writer(&self, key: &str) -> Result<opendal::Writer, RemoteError> {
+        if self.operator.info().scheme() != "gcs" {
+            return self.wait("write", key, self.operator.writer(key));
+        }
+        // Google's own way to send in parts is the one OpenDAL takes for writes with a condition:
+        // the object is as it was found when this began.
+        match self.wait("look up", key, self.operator.stat(key)) {
+            Ok(metadata) => {
+                let version = metadata.version().unwrap_or_default().to_owned();
+                let writer = self.operator.writer_with(key).if_version_match(&version);
+                self.wait("write", key, async { writer.await })
+            }
+            Err(RemoteError::Failed {
+                kind: FailureKind::NotFound,
+                ..
+            }) => {
+                let writer = self.operator.writer_with(key).if_not_exists(true);
+                self.wait("write", key, async { writer.await })
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -299,6 +322,12 @@ fn failed(remote: &str, action: &'static str, object: &str, error: opendal::Erro
         ErrorKind::NotFound => FailureKind::NotFound,
         ErrorKind::PermissionDenied => FailureKind::Denied,
         ErrorKind::RateLimited => FailureKind::Transient,
+        // No credentials were found, or they cannot sign anything.
+        _ if std::error::Error::source(&error)
+            .is_some_and(<dyn std::error::Error>::is::<reqsign_core::Error>) =>
+        {
+            FailureKind::Denied
+        }
         _ => FailureKind::Permanent,
     };
     RemoteError::Failed {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
 
-use super::RemoteError;
+use super::{RemoteEnvironment, RemoteError};
 
 /// One configuration file of DVC's.
 #[derive(Debug, Clone)]
@@ -16,13 +16,15 @@ pub struct ConfigLevel {
     pub directory: Utf8PathBuf,
 }
 
-/// One remote: its `url` and its options, with the paths among them made absolute.
+/// One remote: its `url` and its options, with the paths among them made absolute, and what the
+/// account adds where they say nothing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteSettings {
     pub name: String,
     /// A path without a scheme, or a URL.
     pub url: String,
     pub(crate) options: BTreeMap<String, String>,
+    pub(crate) environment: RemoteEnvironment,
 }
 
 impl std::fmt::Debug for RemoteSettings {
@@ -32,6 +34,7 @@ impl std::fmt::Debug for RemoteSettings {
             .field("name", &self.name)
             .field("url", &super::scheme::without_secrets(&self.url))
             .field("options", &self.options.keys().collect::<Vec<_>>())
+            .field("environment", &self.environment)
             .finish()
     }
 }
@@ -55,6 +58,7 @@ impl RemoteSettings {
             name: name.into(),
             url: url.into(),
             options: BTreeMap::new(),
+            environment: RemoteEnvironment::default(),
         }
     }
 
@@ -62,6 +66,13 @@ impl RemoteSettings {
     #[must_use]
     pub fn with(mut self, key: &str, value: &str) -> Self {
         self.options.insert(key.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same for somebody with these variables.
+    #[must_use]
+    pub fn with_environment(mut self, environment: RemoteEnvironment) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -176,6 +187,7 @@ impl RemoteSettings {
                 name: name.to_owned(),
                 url,
                 options,
+                environment: RemoteEnvironment::default(),
             });
         };
         if depth == MOST_REFERENCES {
@@ -191,6 +203,7 @@ impl RemoteSettings {
             name: name.to_owned(),
             url: format!("{}/{path}", base.url.trim_end_matches('/')),
             options: merged,
+            environment: RemoteEnvironment::default(),
         })
     }
 }

@@ -172,10 +172,56 @@ fn servers_keep_the_contract() {
         "{error:?}"
     );
     assert!(error.hint().unwrap().contains("credentials"));
+    without_keys_of_its_own(&server);
     let url = format!("webdav://127.0.0.1:{}/dav/store", server.webdav);
     let webdav = open_remote(&RemoteSettings::new("dav", url)).unwrap();
     conformance(&*webdav);
     round_trip(&*webdav, 20);
+}
+
+/// What people have in their environment and below their home, as other tools of Amazon's do.
+fn without_keys_of_its_own(server: &Server) {
+    let endpoint = format!("http://127.0.0.1:{}", server.s3);
+    let home = server.sandbox.root.join("home");
+    let (keys, config) = (
+        "[default]\naws_access_key_id = no\naws_secret_access_key = no\n[work]\naws_access_key_id = AK\naws_secret_access_key = SK\n",
+        "[profile work]\nregion = eu-north-1\n",
+    );
+    server.sandbox.write("home/.aws/credentials", keys);
+    let elsewhere = server.sandbox.write("elsewhere", keys);
+    server.sandbox.write("home/.aws/config", config);
+    let bare = RemoteSettings::new("cloud", "s3://bucket").with("endpointurl", &endpoint);
+    let ask = |settings: &RemoteSettings, variables: &[(&str, &str)]| {
+        let environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let settings = settings.clone().with_environment(environment);
+        open_remote(&settings).unwrap().size("nothing")
+    };
+    let own = [("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "SK")];
+    let wrong = [("AWS_ACCESS_KEY_ID", "AK"), ("AWS_SECRET_ACCESS_KEY", "no")];
+    let home = ("HOME", home.as_str());
+    let no_machine = ("AWS_EC2_METADATA_DISABLED", "true");
+
+    assert_eq!(ask(&bare, &own).unwrap(), None);
+    assert_eq!(ask(&bare, &[home, ("AWS_PROFILE", "work")]).unwrap(), None);
+    let profile = bare.clone().with("profile", "work");
+    assert_eq!(ask(&profile, &[home]).unwrap(), None);
+    // A profile that somebody wrote down goes before keys that happen to be set.
+    assert_eq!(ask(&profile, &[home, wrong[0], wrong[1]]).unwrap(), None);
+    let path = profile.with("credentialpath", elsewhere.as_str());
+    assert_eq!(ask(&path, &[]).unwrap(), None);
+
+    for variables in [
+        &[home, no_machine][..],
+        &[wrong[0], wrong[1]],
+        &[no_machine],
+    ] {
+        let error = ask(&bare, variables).unwrap_err();
+        let hint = error.hint().unwrap_or_default();
+        assert!(hint.contains("credentials"), "{variables:?}: {error:?}");
+    }
 }
 
 /// Serves the current directory over TLS; says its port.

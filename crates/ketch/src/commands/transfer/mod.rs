@@ -35,6 +35,7 @@ impl TransferArgs {
             remote: RemoteChoice {
                 name: self.remote.clone(),
                 jobs: self.jobs,
+                environment: settings.remote_environment.clone(),
                 ..RemoteChoice::default()
             },
         }

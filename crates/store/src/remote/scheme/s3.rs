@@ -1,10 +1,12 @@
 //! Amazon S3 and everything that speaks its protocol.
 
 use opendal::services::S3;
+use reqsign_aws_v4::{DefaultCredentialProvider, StaticCredentialProvider};
+use reqsign_core::ProvideCredentialChain;
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
-use crate::remote::Remote;
 use crate::remote::object_service::{ObjectService, Timeouts};
+use crate::remote::{Remote, RemoteEnvironment};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["s3"],
@@ -14,7 +16,9 @@ pub(super) const SCHEME: Scheme = Scheme {
         "acl",
         "allow_anonymous_login",
         "cache_regions",
+        "configpath",
         "connect_timeout",
+        "credentialpath",
         "endpointurl",
         "listobjects",
         "profile",
@@ -28,6 +32,12 @@ pub(super) const SCHEME: Scheme = Scheme {
     open,
 };
 
+/// Options that say where Amazon's own files are, and the variables that say the same.
+const FILES: [(&str, &str); 2] = [
+    ("credentialpath", "AWS_SHARED_CREDENTIALS_FILE"),
+    ("configpath", "AWS_CONFIG_FILE"),
+];
+
 /// Where a bucket is looked for when nobody says; servers other than Amazon's do not mind.
 const REGION: &str = "us-east-1";
 
@@ -36,10 +46,31 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     if bucket.is_empty() {
         return Err(settings.invalid("url", "of the form s3://BUCKET/PREFIX"));
     }
+    let mut environment = settings.environment.clone();
+    for (option, variable) in FILES {
+        if let Some(path) = settings.option(option) {
+            environment = environment.with(variable, path);
+        }
+    }
+    let profile = settings
+        .option("profile")
+        .or_else(|| environment.first(&["AWS_PROFILE", "AWS_DEFAULT_PROFILE"]))
+        .map(str::to_owned);
     // Amazon's own buckets and any endpoint alike: the bucket is in the path.
     let mut service = S3::default().bucket(bucket).root(prefix);
+    // Nothing of the machine's is asked for but what was handed over.
+    service = service.disable_config_load().disable_ec2_metadata();
+    let region = settings
+        .option("region")
+        .or_else(|| environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
+        .map(str::to_owned)
+        .or_else(|| region_of(&environment, profile.as_deref()));
+    service = service.region(region.as_deref().unwrap_or(REGION));
     let secure = settings.flag("use_ssl")?.unwrap_or(true);
-    if let Some(endpoint) = settings.option("endpointurl") {
+    let endpoint = settings
+        .option("endpointurl")
+        .or_else(|| environment.first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]));
+    if let Some(endpoint) = endpoint {
         let endpoint = endpoint.trim_end_matches('/');
         service = if endpoint.contains("://") {
             service.endpoint(endpoint)
@@ -48,42 +79,42 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         } else {
             service.endpoint(&format!("http://{endpoint}"))
         };
-        service = service.region(settings.option("region").unwrap_or(REGION));
-    } else if let Some(region) = settings.option("region") {
-        service = service.region(region);
-    } else {
-        service = service.region(REGION);
     }
     let key = settings.option("access_key_id");
     let secret = settings.option("secret_access_key");
-    match (key, secret) {
+    let chain = ProvideCredentialChain::new();
+    let chain = match (key, secret) {
         (Some(key), Some(secret)) => {
-            service = service.access_key_id(key).secret_access_key(secret);
-            // Nothing of the machine's is asked for then.
-            service = service.disable_config_load().disable_ec2_metadata();
+            let provider = StaticCredentialProvider::new(key, secret);
+            chain.push(match settings.option("session_token") {
+                Some(token) => provider.with_session_token(token),
+                None => provider,
+            })
         }
-        (None, None) => {}
+        (None, None) => {
+            let mut provider = DefaultCredentialProvider::builder();
+            if let Some(profile) = &profile {
+                provider = provider.with_profile(profile);
+            }
+            if settings.option("profile").is_some() {
+                // A profile that was asked for goes before keys that happen to be set.
+                provider = provider.no_env();
+            }
+            chain.push(environment.given_to(provider.build()))
+        }
         (Some(_), None) => {
             return Err(settings.invalid("secret_access_key", "there, though `access_key_id` is"));
         }
         (None, Some(_)) => {
             return Err(settings.invalid("access_key_id", "there, though `secret_access_key` is"));
         }
-    }
-    if let Some(token) = settings.option("session_token") {
-        service = service.session_token(token);
-    }
-    if let Some(profile) = settings.option("profile") {
-        service = service.profile(profile);
-    }
+    };
+    service = service.credential_provider_chain(chain);
     if let Some(acl) = settings.option("acl") {
         service = service.default_acl(acl);
     }
     if settings.flag("allow_anonymous_login")? == Some(true) {
-        service = service
-            .skip_signature()
-            .disable_config_load()
-            .disable_ec2_metadata();
+        service = service.skip_signature();
     }
     if settings.flag("listobjects")? == Some(true) {
         service = service.disable_list_objects_v2();
@@ -93,4 +124,51 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         service,
         Timeouts::of(settings, "read_timeout")?,
     )?))
+}
+
+/// The `region` of a profile in Amazon's configuration file, if there is one that says.
+fn region_of(environment: &RemoteEnvironment, profile: Option<&str>) -> Option<String> {
+    let path = match environment.first(&["AWS_CONFIG_FILE"]) {
+        Some(path) => environment.expand(path),
+        None => format!("{}/.aws/config", environment.first(&["HOME"])?),
+    };
+    let text = fs_err::read_to_string(path).ok()?;
+    let wanted = match profile {
+        None | Some("default") => "default".to_owned(),
+        Some(profile) => format!("profile {profile}"),
+    };
+    let mut inside = false;
+    for line in text.lines() {
+        if let Some(section) = line.trim().strip_prefix('[') {
+            inside = section.split(']').next().map(str::trim) == Some(&wanted);
+        } else if inside
+            // What is indented belongs to the key above it.
+            && !line.starts_with([' ', '\t'])
+            && let Some((key, value)) = line.split_once('=')
+            && key.trim() == "region"
+        {
+            return Some(value.trim().to_owned()).filter(|value| !value.is_empty());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_region_of_a_profile_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let text = "[default]\nregion = eu-west-1\n\n[profile work]\ns3 =\n  region = no\nregion=eu-north-1\n[profile none]\n";
+        fs_err::write(&file, text).unwrap();
+        let environment =
+            RemoteEnvironment::default().with("AWS_CONFIG_FILE", file.to_str().unwrap());
+        let region = |profile| region_of(&environment, profile);
+        assert_eq!(region(None).as_deref(), Some("eu-west-1"));
+        assert_eq!(region(Some("work")).as_deref(), Some("eu-north-1"));
+        assert_eq!(region(Some("none")), None);
+        assert_eq!(region_of(&RemoteEnvironment::default(), None), None);
+    }
 }
