@@ -6,6 +6,7 @@ mod add;
 mod checkout;
 mod links;
 mod remote;
+mod remote_clouds;
 mod remote_faults;
 mod remote_servers;
 mod state;

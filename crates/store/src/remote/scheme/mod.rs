@@ -1,5 +1,7 @@
 //! The kinds of remotes, as a table: one file and one line for each.
 
+mod azure;
+mod gs;
 mod http;
 mod local;
 mod s3;
@@ -19,7 +21,14 @@ pub struct Scheme {
 }
 
 /// Every kind of remote.
-pub const SCHEMES: &[Scheme] = &[local::SCHEME, s3::SCHEME, http::SCHEME, webdav::SCHEME];
+pub const SCHEMES: &[Scheme] = &[
+    local::SCHEME,
+    s3::SCHEME,
+    azure::SCHEME,
+    gs::SCHEME,
+    http::SCHEME,
+    webdav::SCHEME,
+];
 
 /// Options of every remote. Those about speed or old versions have no effect here; `verify` is
 /// always on.

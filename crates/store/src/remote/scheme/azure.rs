@@ -1,0 +1,135 @@
+//! Azure Blob Storage.
+
+use opendal::services::Azblob;
+use reqsign_azure_storage::{
+    ClientSecretCredentialProvider, Credential, DefaultCredentialProvider, StaticCredentialProvider,
+};
+use reqsign_core::ProvideCredentialChain;
+
+use super::{RemoteError, RemoteSettings, Scheme, split};
+use crate::remote::Remote;
+use crate::remote::object_service::{ObjectService, Timeouts};
+
+pub(super) const SCHEME: Scheme = Scheme {
+    names: &["azure"],
+    title: "Azure",
+    options: &[
+        "account_key",
+        "account_name",
+        "allow_anonymous_login",
+        "client_id",
+        "client_secret",
+        "connection_string",
+        "connection_timeout",
+        "exclude_environment_credential",
+        "exclude_managed_identity_credential",
+        "exclude_shared_token_cache_credential",
+        "exclude_visual_studio_code_credential",
+        "read_timeout",
+        "sas_token",
+        "tenant_id",
+        "timeout",
+    ],
+    open,
+};
+
+fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
+    let (container, prefix) = split(&settings.url);
+    if container.is_empty() || container.contains('@') {
+        return Err(settings.invalid("url", "of the form azure://CONTAINER/PREFIX"));
+    }
+    let environment = &settings.environment;
+    let value = |option: &str, variable: &str| {
+        settings
+            .option(option)
+            .or_else(|| environment.first(&[variable]))
+    };
+    let account = value("account_name", "AZURE_STORAGE_ACCOUNT_NAME");
+    // What the remote itself says goes before what the account has.
+    let own = ["account_key", "sas_token", "client_secret"];
+    let string = settings.option("connection_string").or_else(|| {
+        if own.iter().any(|key| settings.option(key).is_some()) {
+            return None;
+        }
+        environment.first(&["AZURE_STORAGE_CONNECTION_STRING"])
+    });
+    let mut service = match string {
+        // The cause is not told: it may repeat a piece of the key.
+        Some(string) => Azblob::from_connection_string(string).map_err(|_| {
+            settings.invalid(
+                "connection_string",
+                "a list of `Name=value` with `;` between",
+            )
+        })?,
+        None => Azblob::default(),
+    };
+    if string.is_none() {
+        let account = account.ok_or_else(|| {
+            settings.invalid("account_name", "there, nor is there a `connection_string`")
+        })?;
+        service = service
+            .account_name(account)
+            .endpoint(&format!("https://{account}.blob.core.windows.net"));
+    }
+    service = service.container(container).root(prefix);
+    if settings.flag("allow_anonymous_login")? == Some(true) {
+        service = service.skip_signature();
+    } else if let Some(chain) = credentials(settings, string, account)? {
+        service = service.credential_provider_chain(chain);
+    }
+    let mut timeouts = Timeouts::of(settings, "read_timeout")?;
+    if let Some(connect) = settings.seconds("connection_timeout")? {
+        timeouts.connect = connect;
+    }
+    if settings.option("read_timeout").is_none()
+        && let Some(idle) = settings.seconds("timeout")?
+    {
+        timeouts.idle = idle;
+    }
+    Ok(Box::new(ObjectService::open(settings, service, timeouts)?))
+}
+
+/// Who signs; none when the connection string says.
+fn credentials(
+    settings: &RemoteSettings,
+    string: Option<&str>,
+    account: Option<&str>,
+) -> Result<Option<ProvideCredentialChain<Credential>>, RemoteError> {
+    let has = |name: &str| string.is_some_and(|string| string.contains(name));
+    if has("AccountKey=") || has("SharedAccessSignature=") || has("UseDevelopmentStorage=true") {
+        return Ok(None);
+    }
+    let chain = ProvideCredentialChain::new();
+    let environment = &settings.environment;
+    if let Some(key) = settings.option("account_key") {
+        let account = account
+            .ok_or_else(|| settings.invalid("account_name", "there, though `account_key` is"))?;
+        let provider = StaticCredentialProvider::new_shared_key(account, key);
+        return Ok(Some(chain.push(provider)));
+    }
+    if let Some(token) = settings.option("sas_token") {
+        let provider = StaticCredentialProvider::new_sas_token(token.trim_start_matches('?'));
+        return Ok(Some(chain.push(provider)));
+    }
+    let own = ["tenant_id", "client_id", "client_secret"].map(|key| settings.option(key));
+    if let [Some(tenant), Some(client), Some(secret)] = own {
+        let provider = ClientSecretCredentialProvider::new()
+            .with_tenant_id(tenant)
+            .with_client_id(client)
+            .with_client_secret(secret);
+        return Ok(Some(chain.push(environment.given_to(provider))));
+    }
+    // The names that an account key goes by differ; the signer knows one of them.
+    let mut environment = environment.clone();
+    if let Some(account) = account {
+        environment = environment.with("AZURE_STORAGE_ACCOUNT_NAME", account);
+    }
+    let mut default = DefaultCredentialProvider::builder();
+    if settings.flag("exclude_environment_credential")? == Some(true) {
+        default = default.no_env().no_client_secret().no_client_certificate();
+    }
+    if settings.flag("exclude_managed_identity_credential")? == Some(true) {
+        default = default.no_imds();
+    }
+    Ok(Some(chain.push(environment.given_to(default.build()))))
+}
