@@ -41,7 +41,13 @@ impl RemoteEnvironment {
         ["AWS_", "AZURE_", "GOOGLE_"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
-            || ["HOME", "STORAGE_EMULATOR_HOST", "XDG_CONFIG_HOME"].contains(&name)
+            || [
+                "HOME",
+                "KETCH_SSH",
+                "STORAGE_EMULATOR_HOST",
+                "XDG_CONFIG_HOME",
+            ]
+            .contains(&name)
     }
 
     /// The first of these variables that is set.

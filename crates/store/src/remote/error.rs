@@ -50,6 +50,17 @@ pub enum RemoteError {
         source: Box<dyn Error + Send + Sync>,
     },
 
+    /// There is no connection to the machine that the remote is on.
+    #[error("remote `{remote}`: cannot connect to `{host}`: {words}")]
+    Connection {
+        remote: String,
+        /// As `ssh` takes it: `-p PORT USER@HOST`.
+        host: String,
+        trouble: ConnectionTrouble,
+        /// What `ssh` said.
+        words: String,
+    },
+
     /// The remote sent something else than what it was asked for.
     #[error("remote `{remote}`: `{object}` is damaged: its content hashes to {found}")]
     Damaged {
@@ -84,6 +95,23 @@ pub enum FailureKind {
     Permanent,
 }
 
+/// Why a machine cannot be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionTrouble {
+    /// There is no `ssh` to do it with.
+    NoProgram,
+    /// Nobody has said yet that this machine is the right one.
+    HostKeyUnknown,
+    /// It is another machine than it was, or somebody listens.
+    HostKeyChanged,
+    /// Neither key nor password were accepted.
+    LoginRefused,
+    /// It gives no files away.
+    NoSftp,
+    /// It may work in a moment.
+    Unreachable,
+}
+
 impl RemoteError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
@@ -91,6 +119,9 @@ impl RemoteError {
             self,
             Self::Failed {
                 kind: FailureKind::Transient,
+                ..
+            } | Self::Connection {
+                trouble: ConnectionTrouble::Unreachable,
                 ..
             }
         )
@@ -135,6 +166,27 @@ impl RemoteError {
                 FailureKind::Denied => Some("check the remote's credentials and rights".into()),
                 FailureKind::Permanent => None,
             },
+            Self::Connection { host, trouble, .. } => Some(match trouble {
+                ConnectionTrouble::NoProgram => {
+                    "install OpenSSH's client, the program `ssh`".to_owned()
+                }
+                ConnectionTrouble::HostKeyUnknown => {
+                    format!("connect once with `ssh {host}` to see its key and accept it")
+                }
+                ConnectionTrouble::HostKeyChanged => format!(
+                    "ask who runs the machine; if its key is meant to be new, follow what `ssh {host}` says"
+                ),
+                ConnectionTrouble::LoginRefused => format!(
+                    "check the remote's `user`, `keyfile` and `password`; `ssh {host}` must work"
+                ),
+                ConnectionTrouble::NoSftp => {
+                    "its administrator must allow SFTP, and start-up files must print nothing"
+                        .to_owned()
+                }
+                ConnectionTrouble::Unreachable => {
+                    "check the network and the remote's `url`, and run it again".to_owned()
+                }
+            }),
             Self::Damaged { .. } => Some(
                 "remove the object from the remote, then push it again from where the data is"
                     .into(),

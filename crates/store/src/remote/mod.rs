@@ -21,13 +21,14 @@ mod parcel;
 mod retry;
 pub(crate) mod scheme;
 mod settings;
+mod sftp;
 mod stream;
 mod transfer;
 mod workers;
 
 pub use contract::{Capabilities, Remote};
 pub use environment::RemoteEnvironment;
-pub use error::{FailureKind, RemoteError};
+pub use error::{ConnectionTrouble, FailureKind, RemoteError};
 pub use retry::Retry;
 pub use scheme::{SCHEMES, Scheme, open_remote};
 pub use settings::{ConfigLevel, RemoteSettings};

@@ -9,6 +9,7 @@ mod remote;
 mod remote_clouds;
 mod remote_faults;
 mod remote_servers;
+mod remote_ssh;
 mod state;
 mod walk;
 

@@ -5,6 +5,7 @@ mod gs;
 mod http;
 mod local;
 mod s3;
+mod ssh;
 mod webdav;
 
 use super::{Remote, RemoteError, RemoteSettings};
@@ -26,6 +27,7 @@ pub const SCHEMES: &[Scheme] = &[
     s3::SCHEME,
     azure::SCHEME,
     gs::SCHEME,
+    ssh::SCHEME,
     http::SCHEME,
     webdav::SCHEME,
 ];
