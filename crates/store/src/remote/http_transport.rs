@@ -13,10 +13,11 @@ use std::time::Duration;
 use futures_core::Stream;
 
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
-use ureq::http::{Method, Request, Response, header};
+use ureq::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 
 use super::object_service::Timeouts;
+use super::{RemoteError, RemoteSettings};
 
 /// Whether a server must prove who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,32 @@ pub(crate) enum Verification {
     Off,
 }
 
+/// A header that proves who asks: for one server, and none that it sends us on to.
+pub(crate) struct SecretHeader {
+    name: HeaderName,
+    value: HeaderValue,
+}
+
+impl SecretHeader {
+    /// DVC's `custom_auth_header` and, as its value, `password`; none if there is no such option.
+    pub(crate) fn of(settings: &RemoteSettings) -> Result<Option<Self>, RemoteError> {
+        let Some(name) = settings.option("custom_auth_header") else {
+            return Ok(None);
+        };
+        let value = settings
+            .option("password")
+            .ok_or_else(|| settings.invalid("password", "there, though `custom_auth_header` is"))?;
+        let name = HeaderName::try_from(name)
+            .map_err(|_| settings.invalid("custom_auth_header", "the name of a header"))?;
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| settings.invalid("password", "something that fits into a header"))?;
+        value.set_sensitive(true);
+        Ok(Some(Self { name, value }))
+    }
+}
+
 pub(crate) struct BlockingTransport {
+    header: Option<SecretHeader>,
     agent: ureq::Agent,
     /// For what a cloud tells its own machines; on any other machine nobody answers.
     metadata: ureq::Agent,
@@ -51,7 +77,11 @@ impl fmt::Debug for BlockingTransport {
 const CHUNK: usize = 1 << 18;
 
 impl BlockingTransport {
-    pub(crate) fn new(timeouts: Timeouts, verification: Verification) -> Self {
+    pub(crate) fn new(
+        timeouts: Timeouts,
+        verification: Verification,
+        header: Option<SecretHeader>,
+    ) -> Self {
         let tls = TlsConfig::builder()
             // The machine's certificates: a company's own among them.
             .root_certs(RootCerts::PlatformVerifier)
@@ -72,6 +102,7 @@ impl BlockingTransport {
                 .build()
         };
         Self {
+            header,
             agent: config(timeouts).into(),
             metadata: config(Timeouts {
                 connect: NEXT_DOOR,
@@ -90,6 +121,9 @@ impl BlockingTransport {
         };
         let answer = if matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) {
             let bytes = body.to_bytes();
+            if let Some(SecretHeader { name, value }) = &self.header {
+                parts.headers.insert(name, value.clone());
+            }
             // Google says 308, without a place to go to, for «and the next part, please».
             let request = agent
                 .configure_request(Request::from_parts(parts, &*bytes))
@@ -100,9 +134,19 @@ impl BlockingTransport {
         } else {
             // What is asked in a body by the others (PROPFIND) is what servers answer without one.
             parts.headers.remove(header::CONTENT_LENGTH);
-            agent.run(Request::from_parts(parts, ()))
+            match &self.header {
+                Some(header) => self.ask_with(header, Request::from_parts(parts, ())),
+                None => agent.run(Request::from_parts(parts, ())),
+            }
         };
         let (parts, body) = answer.map_err(|error| broken(&error))?.into_parts();
+        if parts.status == StatusCode::UNAUTHORIZED {
+            // Not every service calls that a refusal.
+            return Err(Error::new(
+                ErrorKind::PermissionDenied,
+                "the server does not know who asks (status 401)",
+            ));
+        }
         let length = parts
             .headers
             .get(header::CONTENT_LENGTH)
@@ -112,6 +156,57 @@ impl BlockingTransport {
             reader: Mutex::new(Box::new(body.into_reader())),
         };
         Ok(Response::from_parts(parts, HttpBody::new(chunks, length)))
+    }
+}
+
+impl BlockingTransport {
+    /// Follows where the server sends us by hand, so that its secret stays with it.
+    fn ask_with(
+        &self,
+        header: &SecretHeader,
+        request: Request<()>,
+    ) -> Result<Response<ureq::Body>, ureq::Error> {
+        const MOST_TURNS: usize = 10;
+        let (mut parts, ()) = request.into_parts();
+        let origin = |uri: &Uri| (uri.scheme().cloned(), uri.authority().cloned());
+        let home = origin(&parts.uri);
+        for _ in 0..MOST_TURNS {
+            let mut with = parts.clone();
+            with.headers.insert(&header.name, header.value.clone());
+            let request = self
+                .agent
+                .configure_request(Request::from_parts(with, ()))
+                .max_redirects(0)
+                .max_redirects_will_error(false)
+                .build();
+            let answer = self.agent.run(request)?;
+            let elsewhere = answer
+                .headers()
+                .get(header::LOCATION)
+                .filter(|_| answer.status().is_redirection())
+                .and_then(|location| location.to_str().ok());
+            let Some(location) = elsewhere else {
+                return Ok(answer);
+            };
+            let parse = |text: &str| {
+                text.parse::<Uri>()
+                    .map_err(|error| ureq::Error::BadUri(error.to_string()))
+            };
+            let location = if location.starts_with('/') && !location.starts_with("//") {
+                let (Some(scheme), Some(authority)) = &home else {
+                    return Ok(answer);
+                };
+                parse(&format!("{scheme}://{authority}{location}"))?
+            } else {
+                parse(location)?
+            };
+            parts.uri = location;
+            if origin(&parts.uri) != home {
+                parts.headers.remove(header::AUTHORIZATION);
+                return self.agent.run(Request::from_parts(parts, ()));
+            }
+        }
+        Err(ureq::Error::TooManyRedirects)
     }
 }
 

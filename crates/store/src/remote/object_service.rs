@@ -9,7 +9,7 @@ use std::time::Duration;
 use opendal::{Builder, ErrorKind, HttpTransporter, OperationContext, Operator};
 use tokio::runtime::Runtime;
 
-use super::http_transport::{BlockingTransport, Verification};
+use super::http_transport::{BlockingTransport, SecretHeader, Verification};
 use super::{Capabilities, FailureKind, Remote, RemoteError, RemoteSettings};
 
 /// The library below is asynchronous; every call is waited for here, on the thread that makes it.
@@ -108,12 +108,22 @@ impl ObjectService {
         service: impl Builder,
         timeouts: Timeouts,
     ) -> Result<Self, RemoteError> {
+        Self::open_with_header(settings, service, timeouts, None)
+    }
+
+    /// The same for a server that wants a header of its own with every request.
+    pub(crate) fn open_with_header(
+        settings: &RemoteSettings,
+        service: impl Builder,
+        timeouts: Timeouts,
+        header: Option<SecretHeader>,
+    ) -> Result<Self, RemoteError> {
         let verification = match settings.flag("ssl_verify") {
             Ok(Some(false)) => Verification::Off,
             Ok(_) => Verification::On,
             Err(_) => return Err(settings.invalid("ssl_verify", "true or false")),
         };
-        let transport = BlockingTransport::new(timeouts, verification);
+        let transport = BlockingTransport::new(timeouts, verification, header);
         let operator = Operator::new(service)
             .map_err(|error| failed(&settings.name, "open", &settings.url, error))?
             .with_context(

@@ -8,6 +8,7 @@ mod links;
 mod remote;
 mod remote_clouds;
 mod remote_faults;
+mod remote_http;
 mod remote_servers;
 mod remote_ssh;
 mod state;

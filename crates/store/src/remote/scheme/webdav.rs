@@ -4,12 +4,20 @@ use opendal::services::Webdav;
 
 use super::{RemoteError, RemoteSettings, Scheme};
 use crate::remote::Remote;
+use crate::remote::http_transport::SecretHeader;
 use crate::remote::object_service::{Endpoint, ObjectService, Timeouts};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["webdav", "webdavs"],
     title: "WebDAV",
-    options: &["password", "ssl_verify", "timeout", "token", "user"],
+    options: &[
+        "custom_auth_header",
+        "password",
+        "ssl_verify",
+        "timeout",
+        "token",
+        "user",
+    ],
     open,
 };
 
@@ -23,14 +31,18 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     let mut service = Webdav::default()
         .endpoint(&endpoint.origin)
         .root(&endpoint.path);
+    let header = SecretHeader::of(settings)?;
     if let Some(token) = settings.option("token") {
         service = service.token(token);
-    } else if let Some((user, password)) = endpoint.login(settings) {
+    } else if let Some((user, password)) = endpoint.login(settings)
+        && header.is_none()
+    {
         service = service.username(&user).password(&password);
     }
-    Ok(Box::new(ObjectService::open(
+    Ok(Box::new(ObjectService::open_with_header(
         settings,
         service,
         Timeouts::of(settings, "timeout")?,
+        header,
     )?))
 }

@@ -1,0 +1,139 @@
+//! Who a web server believes us to be.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
+
+/// Answers what `answer` says to the path and the header lines of each request.
+fn serve(answer: impl Fn(&str, &[String]) -> String + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let answer = Arc::new(answer);
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = Arc::clone(&answer);
+            thread::spawn(move || converse(&stream, &*answer));
+        }
+    });
+    address.to_string()
+}
+
+fn converse(mut stream: &TcpStream, answer: &dyn Fn(&str, &[String]) -> String) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            lines.push(line.trim().to_ascii_lowercase());
+        }
+        let path = lines[0].split(' ').nth(1).unwrap().to_owned();
+        let said = format!("HTTP/1.1 {}\r\n\r\n", answer(&path, &lines[1..]));
+        if stream.write_all(said.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+const FOUND: &str = "200 OK\r\nContent-Length: 5";
+const REFUSED: &str = "401 Unauthorized\r\nContent-Length: 0";
+
+fn has(lines: &[String], line: &str) -> bool {
+    lines.iter().any(|found| found == line)
+}
+
+#[test]
+fn a_user_and_a_password_are_told() {
+    let address = serve(|_, lines| {
+        // `me:s3cret`, in lower case as all lines are here.
+        if has(lines, "authorization: basic bwu6cznjcmv0") {
+            FOUND.into()
+        } else {
+            REFUSED.into()
+        }
+    });
+    let plain = RemoteSettings::new("web", format!("http://{address}/store"));
+    let basic = plain.clone().with("auth", "basic").with("user", "me");
+    let ask = |settings: &RemoteSettings| open_remote(settings).unwrap().size("x");
+    assert_eq!(
+        ask(&basic.clone().with("password", "s3cret")).unwrap(),
+        Some(5)
+    );
+    let in_url = RemoteSettings::new("web", format!("http://me:s3cret@{address}/store"));
+    assert_eq!(ask(&in_url).unwrap(), Some(5));
+    for settings in [plain, basic.with("password", "wrong")] {
+        let error = ask(&settings).unwrap_err();
+        let RemoteError::Failed { kind, .. } = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(*kind, FailureKind::Denied, "{error:?}");
+        assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
+    }
+}
+
+#[test]
+fn a_header_of_ones_own_stays_with_its_server() {
+    let strays: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&strays);
+    let other = serve(move |_, lines| {
+        let secrets = lines.iter().filter(|line| line.contains("t0ken"));
+        seen.lock().unwrap().extend(secrets.cloned());
+        FOUND.into()
+    });
+    let address = serve(move |path, lines| {
+        if !has(lines, "private-token: t0ken") {
+            return REFUSED.into();
+        }
+        let turn = |to: &str| format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0");
+        match path {
+            "/store/moved" => turn("/store/here"),
+            "/store/away" => turn(&format!("http://{other}/elsewhere")),
+            "/store/round" => turn("/store/round"),
+            _ => FOUND.into(),
+        }
+    });
+    let settings = RemoteSettings::new("web", format!("http://{address}/store"))
+        .with("auth", "custom")
+        .with("custom_auth_header", "PRIVATE-TOKEN");
+    let remote = open_remote(&settings.clone().with("password", "t0ken")).unwrap();
+    for key in ["here", "moved", "away"] {
+        assert_eq!(remote.size(key).unwrap(), Some(5), "{key}");
+    }
+    assert_eq!(*strays.lock().unwrap(), Vec::<String>::new());
+    remote.size("round").unwrap_err();
+    let wrong = settings.clone().with("password", "wrong");
+    let error = open_remote(&wrong).unwrap().size("here").unwrap_err();
+    assert!(error.hint().unwrap().contains("credentials"), "{error:?}");
+
+    // What is missing, or not there yet, is said before anything is asked.
+    for (settings, key) in [
+        (settings.clone(), "`password`"),
+        (settings.clone().with("password", "a\nb"), "`password`"),
+        (
+            settings
+                .with("custom_auth_header", "a b")
+                .with("password", "x"),
+            "`custom_auth_header`",
+        ),
+        (
+            RemoteSettings::new("web", "http://h/x").with("auth", "custom"),
+            "`custom_auth_header`",
+        ),
+        (
+            RemoteSettings::new("web", "http://h/x").with("auth", "digest"),
+            "`auth`",
+        ),
+    ] {
+        let error = open_remote(&settings).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
