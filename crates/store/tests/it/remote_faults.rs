@@ -1,7 +1,7 @@
 //! A web server that misbehaves.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -38,6 +38,15 @@ enum Manner {
     Page,
 }
 
+/// Whom the server is taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Web,
+    Amazon,
+    Microsoft,
+    Google,
+}
+
 /// Serves one object in the given manners, one for each request, the last one for ever.
 struct Server {
     url: String,
@@ -64,10 +73,31 @@ impl Server {
     }
 
     fn remote(&self) -> Box<dyn Remote> {
-        let settings = RemoteSettings::new("web", &self.url)
-            .with("read_timeout", "0.3")
-            .with("connect_timeout", "5");
-        open_remote(&settings).unwrap()
+        self.remote_of(Kind::Web)
+    }
+
+    fn remote_of(&self, kind: Kind) -> Box<dyn Remote> {
+        let url = &self.url;
+        let account = format!("AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint={url}");
+        let settings = match kind {
+            Kind::Web => RemoteSettings::new("web", url).with("connect_timeout", "5"),
+            Kind::Amazon => RemoteSettings::new("web", "s3://bucket/store")
+                .with("endpointurl", url)
+                .with("access_key_id", "k")
+                .with("secret_access_key", "s"),
+            Kind::Microsoft => {
+                RemoteSettings::new("web", "azure://box/store").with("connection_string", &account)
+            }
+            Kind::Google => RemoteSettings::new("web", "gs://bucket/store")
+                .with("endpointurl", url)
+                .with("allow_anonymous_login", "true"),
+        };
+        // Google's has no such option.
+        open_remote(&match kind {
+            Kind::Google => settings,
+            _ => settings.with("read_timeout", "0.3"),
+        })
+        .unwrap()
     }
 
     fn requests(&self) -> usize {
@@ -88,6 +118,14 @@ fn serve(mut stream: TcpStream, manners: &[Manner], counter: &Mutex<HashMap<Stri
                 break;
             }
             lines.push(line);
+        }
+        let sent = lines.iter().find_map(|line| {
+            let line = line.to_ascii_lowercase();
+            line.strip_prefix("content-length:")?.trim().parse().ok()
+        });
+        let mut body = vec![0; sent.unwrap_or_default()];
+        if reader.read_exact(&mut body).is_err() {
+            return;
         }
         let number = {
             let mut counter = counter.lock().unwrap();
@@ -135,12 +173,16 @@ fn serve(mut stream: TcpStream, manners: &[Manner], counter: &Mutex<HashMap<Stri
 
 /// What a cache says after fetching from a server with these manners; the object, if it got there.
 fn fetch(manners: &'static [Manner]) -> (Result<usize, StoreError>, usize, bool) {
+    fetch_from(Kind::Web, manners)
+}
+
+fn fetch_from(kind: Kind, manners: &'static [Manner]) -> (Result<usize, StoreError>, usize, bool) {
     let sandbox = Sandbox::new();
     let server = Server::start(manners);
     let id = hash_bytes(CONTENT);
     let result = download(
         &sandbox.cache,
-        &*server.remote(),
+        &*server.remote_of(kind),
         std::slice::from_ref(&id),
         OPTIONS,
         &Silent,
@@ -208,6 +250,68 @@ fn what_stays_wrong_is_never_kept() {
         assert!(text.contains("remote `web`"), "{text}");
         assert!(text.contains(&hash_bytes(CONTENT).cache_path()), "{text}");
         assert!(error.hint().is_some(), "{text}");
+    }
+}
+
+#[test]
+fn clouds_are_tried_again_and_never_believed() {
+    for kind in [Kind::Amazon, Kind::Microsoft, Kind::Google] {
+        for manners in [
+            &[Manner::Honest][..],
+            &[Manner::Busy, Manner::Honest],
+            &[Manner::Reset, Manner::Honest],
+            &[Manner::PromisesMore, Manner::Honest],
+            &[Manner::Hangs, Manner::Honest],
+            &[Manner::Silent, Manner::Honest],
+        ] {
+            let patient = matches!(manners[0], Manner::Hangs | Manner::Silent);
+            if kind == Kind::Google && patient {
+                continue;
+            }
+            let (result, requests, there) = fetch_from(kind, manners);
+            assert_eq!(result.unwrap(), 1, "{kind:?} {manners:?}");
+            assert_eq!(requests, manners.len(), "{kind:?} {manners:?}");
+            assert!(there, "{kind:?} {manners:?}");
+        }
+        for (manners, tried) in [
+            (&[Manner::Busy][..], 3),
+            (&[Manner::Reset], 3),
+            (&[Manner::PromisesMore], 3),
+            (&[Manner::PromisesLess], 1),
+            (&[Manner::OtherBytes], 1),
+            (&[Manner::Page], 1),
+            (&[Manner::Denies], 1),
+        ] {
+            let (result, requests, there) = fetch_from(kind, manners);
+            let error = result.unwrap_err();
+            assert!(!there, "{kind:?} {manners:?}");
+            assert_eq!(requests, tried, "{kind:?} {manners:?}: {error}");
+            let text = error.to_string();
+            assert!(text.contains(&hash_bytes(CONTENT).cache_path()), "{text}");
+            assert!(error.hint().is_some(), "{kind:?}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_cloud_that_takes_nothing_says_whether_to_try_again() {
+    for kind in [Kind::Amazon, Kind::Microsoft, Kind::Google] {
+        for (manners, again) in [
+            (&[Manner::Busy][..], true),
+            (&[Manner::Reset], true),
+            (&[Manner::Denies], false),
+        ] {
+            let remote = Server::start(manners).remote_of(kind);
+            let error = remote.write("x", &mut &b"new"[..], 3).unwrap_err();
+            assert_eq!(error.is_transient(), again, "{kind:?}: {error:?}");
+            assert!(error.hint().is_some(), "{kind:?}: {error:?}");
+            // In parts.
+            let large = vec![0; 9 << 20];
+            let error = remote
+                .write("x", &mut &*large, large.len() as u64)
+                .unwrap_err();
+            assert_eq!(error.is_transient(), again, "{kind:?}: {error:?}");
+        }
     }
 }
 
