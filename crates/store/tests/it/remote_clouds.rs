@@ -65,7 +65,7 @@ const OTHER_KEY: &str =
 
 fn connection(port: u16, key: &str) -> String {
     format!(
-        "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT};"
+        "DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={key};BlobEndpoint=http://127.0.0.1:{port}/{ACCOUNT}/;"
     )
 }
 

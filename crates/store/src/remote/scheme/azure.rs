@@ -53,6 +53,8 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         }
         environment.first(&["AZURE_STORAGE_CONNECTION_STRING"])
     });
+    let string = string.map(without_slashes);
+    let string = string.as_deref();
     let mut service = match string {
         // The cause is not told: it may repeat a piece of the key.
         Some(string) => Azblob::from_connection_string(string).map_err(|_| {
@@ -89,6 +91,19 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     Ok(Box::new(ObjectService::open(settings, service, timeouts)?))
 }
 
+/// Endpoints without a `/` at their end, which Azure's portal puts there and which would be sent twice.
+fn without_slashes(string: &str) -> String {
+    let field = |field: &str| {
+        let (name, _) = field.split_once('=').unwrap_or((field, ""));
+        if name.trim().ends_with("Endpoint") {
+            field.trim_end().trim_end_matches('/').to_owned()
+        } else {
+            field.to_owned()
+        }
+    };
+    string.split(';').map(field).collect::<Vec<_>>().join(";")
+}
+
 /// Who signs; none when the connection string says.
 fn credentials(
     settings: &RemoteSettings,
@@ -104,6 +119,10 @@ fn credentials(
     if let Some(key) = settings.option("account_key") {
         let account = account
             .ok_or_else(|| settings.invalid("account_name", "there, though `account_key` is"))?;
+        let is_digit = |ch: char| ch.is_ascii_alphanumeric() || matches!(ch, '+' | '/');
+        if key.len() % 4 != 0 || !key.trim_end_matches('=').chars().all(is_digit) {
+            return Err(settings.invalid("account_key", "in base64, as Azure shows it"));
+        }
         let provider = StaticCredentialProvider::new_shared_key(account, key);
         return Ok(Some(chain.push(provider)));
     }
@@ -132,4 +151,37 @@ fn credentials(
         default = default.no_imds();
     }
     Ok(Some(chain.push(environment.given_to(default.build()))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_endpoints_lose_their_slashes() {
+        let string = "BlobEndpoint=https://a.blob.core.windows.net/;AccountKey=x/;SharedAccessSignature=a=b/";
+        let expected =
+            "BlobEndpoint=https://a.blob.core.windows.net;AccountKey=x/;SharedAccessSignature=a=b/";
+        assert_eq!(without_slashes(string), expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_named_and_no_secret_is_told() {
+        let error = |settings: RemoteSettings| open(&settings).unwrap_err().to_string();
+        let bare = || RemoteSettings::new("r", "azure://box/x");
+        assert!(error(bare()).contains("account_name"));
+        assert!(error(RemoteSettings::new("r", "azure:///x")).contains("`url`"));
+        let string = error(bare().with("connection_string", "s3cret"));
+        assert!(
+            string.contains("`connection_string`") && !string.contains("s3cret"),
+            "{string}"
+        );
+        let key = error(
+            bare()
+                .with("account_name", "a")
+                .with("account_key", "not base64, s3cret"),
+        );
+        assert!(!key.contains("s3cret"), "{key}");
+        open(&bare().with("account_name", "a").with("sas_token", "?sv=1")).unwrap();
+    }
 }
