@@ -23,6 +23,7 @@ mod add;
 mod atomic;
 mod cache;
 mod checkout;
+pub mod chunk;
 mod content;
 mod digest;
 mod error;

@@ -1,7 +1,7 @@
 //! What every remote can do.
 
 use std::fmt;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 use super::RemoteError;
 
@@ -38,6 +38,31 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Writes an object's bytes into `sink` and says how many there were.
     fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError>;
 
+    /// Writes `length` bytes from `offset` on into `sink`, fewer where the object ends before, and
+    /// says how many there were.
+    ///
+    /// This reads from the beginning; whoever can do better does.
+    fn read_range(
+        &self,
+        key: &str,
+        offset: u64,
+        length: u64,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        let mut window = Window {
+            sink,
+            skip: offset,
+            left: length,
+            written: 0,
+        };
+        match self.read(key, &mut window) {
+            // It was stopped, and not by a trouble.
+            Err(_) if window.left == 0 => Ok(window.written),
+            Err(error) => Err(error),
+            Ok(_) => Ok(window.written),
+        }
+    }
+
     /// Makes an object of all the bytes of `source`, replacing what was there.
     ///
     /// The key shows the old object or the whole new one, never a part. An error of `source` at any
@@ -50,5 +75,34 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Returns when what was written before would survive a power cut.
     fn settle(&self) -> Result<(), RemoteError> {
         Ok(())
+    }
+}
+
+/// Lets part of what is written through, and then stops the writer by an error.
+struct Window<'a> {
+    sink: &'a mut dyn Write,
+    skip: u64,
+    left: u64,
+    written: u64,
+}
+
+impl Write for Window<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("that is enough"));
+        }
+        let skipped = self.skip.min(buffer.len() as u64);
+        self.skip -= skipped;
+        let rest = buffer.get(skipped as usize..).unwrap_or_default();
+        let taken = self.left.min(rest.len() as u64);
+        self.sink
+            .write_all(rest.get(..taken as usize).unwrap_or_default())?;
+        self.left -= taken;
+        self.written += taken;
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }

@@ -69,6 +69,18 @@ pub enum RemoteError {
         found: ObjectId,
     },
 
+    /// A pack or an index of a chunked remote is not what was written.
+    #[error("remote `{remote}`: `{object}` is damaged: {problem}")]
+    Unreadable {
+        remote: String,
+        object: String,
+        problem: String,
+    },
+
+    /// The chunked layout has no names that could be guessed.
+    #[error("remote `{remote}` cannot be listed, so it cannot have the chunked layout")]
+    NotListable { remote: String },
+
     /// Some objects did not make it; the others did.
     #[error("remote `{remote}`: {failed} of {total} objects could not be {done}")]
     Incomplete {
@@ -189,6 +201,13 @@ impl RemoteError {
             }),
             Self::Damaged { .. } => Some(
                 "remove the object from the remote, then push it again from where the data is"
+                    .into(),
+            ),
+            Self::Unreadable { object, .. } => Some(format!(
+                "remove `{object}` from the remote, then push again from where the data is: what is lost with it is sent anew"
+            )),
+            Self::NotListable { .. } => Some(
+                "take `layout` away from it in `ketch.toml`, and write DVC's layout there with `ketch export`"
                     .into(),
             ),
             Self::Incomplete { source, .. } => source.hint(),

@@ -18,6 +18,7 @@ mod error;
 mod http_transport;
 mod object_service;
 mod parcel;
+mod replicate;
 mod retry;
 pub(crate) mod scheme;
 mod settings;
@@ -29,9 +30,12 @@ mod workers;
 pub use contract::{Capabilities, Remote};
 pub use environment::RemoteEnvironment;
 pub use error::{ConnectionTrouble, FailureKind, RemoteError};
+pub use replicate::{Replicated, replicate};
 pub use retry::Retry;
 pub use scheme::{SCHEMES, Scheme, open_remote};
 pub use settings::{ConfigLevel, RemoteSettings};
+pub(crate) use transfer::is_not_there;
 pub use transfer::{
     Comparison, TransferOptions, TransferReport, compare, download, manifest_of, upload,
 };
+pub(crate) use workers::for_each;

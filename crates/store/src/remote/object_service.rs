@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::ops::RangeBounds;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -205,6 +206,35 @@ impl ObjectService {
         }
     }
 
+    fn stream(
+        &self,
+        key: &str,
+        range: impl RangeBounds<u64>,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        let mut size = 0;
+        let mut refused = None;
+        let reading = async {
+            let reader = self.operator.reader(key).await?;
+            let mut stream = std::pin::pin!(reader.into_stream(range).await?);
+            while let Some(buffer) = next(stream.as_mut()).await {
+                for bytes in buffer? {
+                    size += bytes.len() as u64;
+                    if let Err(error) = sink.write_all(&bytes) {
+                        refused = Some(error);
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        };
+        self.wait("read", key, reading)?;
+        match refused {
+            Some(error) => Err(RemoteError::io(&self.name, "read", key, error)),
+            None => Ok(size),
+        }
+    }
+
     fn write_under(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
         let in_parts = self.operator.info().capability().write_can_multi;
         if in_parts && size > ONE_REQUEST {
@@ -263,27 +293,20 @@ impl Remote for ObjectService {
     }
 
     fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError> {
-        let mut size = 0;
-        let mut refused = None;
-        let reading = async {
-            let reader = self.operator.reader(key).await?;
-            let mut stream = std::pin::pin!(reader.into_stream(..).await?);
-            while let Some(buffer) = next(stream.as_mut()).await {
-                for bytes in buffer? {
-                    size += bytes.len() as u64;
-                    if let Err(error) = sink.write_all(&bytes) {
-                        refused = Some(error);
-                        return Ok(());
-                    }
-                }
-            }
-            Ok(())
-        };
-        self.wait("read", key, reading)?;
-        match refused {
-            Some(error) => Err(RemoteError::io(&self.name, "read", key, error)),
-            None => Ok(size),
+        self.stream(key, .., sink)
+    }
+
+    fn read_range(
+        &self,
+        key: &str,
+        offset: u64,
+        length: u64,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        if length == 0 {
+            return Ok(0);
         }
+        self.stream(key, offset..offset.saturating_add(length), sink)
     }
 
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {

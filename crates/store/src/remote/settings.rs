@@ -105,6 +105,11 @@ impl RemoteSettings {
         names
     }
 
+    /// Its URL, without the user and password that it may carry.
+    pub fn shown_url(&self) -> String {
+        super::scheme::without_secrets(&self.url)
+    }
+
     /// The option's value.
     pub(crate) fn option(&self, key: &str) -> Option<&str> {
         self.options.get(key).map(String::as_str)

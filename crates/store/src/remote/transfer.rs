@@ -399,7 +399,7 @@ pub(super) fn transient(error: &StoreError) -> bool {
     matches!(error, StoreError::Remote(error) if error.is_transient())
 }
 
-pub(super) fn is_not_there(error: &RemoteError) -> bool {
+pub(crate) fn is_not_there(error: &RemoteError) -> bool {
     matches!(
         error,
         RemoteError::Failed {

@@ -4,6 +4,7 @@
 
 mod add;
 mod checkout;
+mod chunked;
 mod links;
 mod remote;
 mod remote_clouds;

@@ -8,10 +8,12 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
+use ketch_store::Silent;
 use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
 use ketch_testkit::peer;
 
 use crate::Sandbox;
+use crate::chunked::chunked;
 use crate::remote::{conformance, round_trip};
 
 const CREDENTIALS: &str = r#"{"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
@@ -114,7 +116,12 @@ impl Server {
     }
 
     fn s3(&self) -> Box<dyn ketch_store::remote::Remote> {
-        open_remote(&self.settings("s3://bucket/some/prefix", "SK")).unwrap()
+        self.s3_below("some/prefix")
+    }
+
+    fn s3_below(&self, prefix: &str) -> Box<dyn ketch_store::remote::Remote> {
+        let url = format!("s3://bucket/{prefix}");
+        open_remote(&self.settings(&url, "SK")).unwrap()
     }
 }
 
@@ -173,10 +180,20 @@ fn servers_keep_the_contract() {
     );
     assert!(error.hint().unwrap().contains("credentials"));
     without_keys_of_its_own(&server);
-    let url = format!("webdav://127.0.0.1:{}/dav/store", server.webdav);
-    let webdav = open_remote(&RemoteSettings::new("dav", url)).unwrap();
-    conformance(&*webdav);
-    round_trip(&*webdav, 20);
+    let webdav = |folder: &str| {
+        let url = format!("webdav://127.0.0.1:{}/dav/{folder}", server.webdav);
+        open_remote(&RemoteSettings::new("dav", url)).unwrap()
+    };
+    conformance(&*webdav("store"));
+    round_trip(&*webdav("store"), 20);
+
+    // The chunked layout is a remote on top of either.
+    for (inner, count) in [(server.s3_below("chunks"), 600), (webdav("chunks"), 20)] {
+        let remote = chunked(inner);
+        conformance(&remote);
+        round_trip(&remote, count);
+        assert!(remote.verify(&Silent).unwrap().is_sound());
+    }
 }
 
 /// What people have in their environment and below their home, as other tools of Amazon's do.

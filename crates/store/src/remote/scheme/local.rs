@@ -1,6 +1,6 @@
 //! A directory: of this machine, or mounted.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use camino::Utf8PathBuf;
 
@@ -108,6 +108,19 @@ impl Remote for Local {
         let mut file = fs_err::File::open(self.root.join(key)).map_err(failed)?;
         let size = file.metadata().map_err(failed)?.len();
         copy(&mut file, sink, size).map_err(failed)
+    }
+
+    fn read_range(
+        &self,
+        key: &str,
+        offset: u64,
+        length: u64,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        let failed = |error| self.failed("read", key, error);
+        let mut file = fs_err::File::open(self.root.join(key)).map_err(failed)?;
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        copy(&mut file.take(length), sink, length).map_err(failed)
     }
 
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
