@@ -143,6 +143,18 @@ pub enum ProjectError {
         suggestion: Option<String>,
     },
 
+    /// Only ketch.toml knows of it.
+    #[error("`ketch.toml` has a table `remote.{name}`, but there is no remote `{name}`")]
+    LayoutOfNoRemote {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error(
+        "remote `{name}` cannot take DVC's layout: `ketch.toml` says that it has the chunked one"
+    )]
+    ExportInto { name: String },
+
     #[error("there is a remote `{name}` already")]
     RemoteExists { name: String },
 
@@ -241,6 +253,15 @@ impl ProjectError {
             Self::UnknownSetting { suggestion: Some(name), .. }
             | Self::UnknownRemote { suggestion: Some(name), .. } => {
                 format!("did you mean `{name}`?")
+            }
+            Self::LayoutOfNoRemote { suggestion: Some(near), .. } => {
+                format!("did you mean `[remote.{near}]`?")
+            }
+            Self::LayoutOfNoRemote { name, suggestion: None } => {
+                format!("add it with `ketch remote add {name} URL`, or take the table away")
+            }
+            Self::ExportInto { .. } => {
+                "export to a path, a URL or a remote without `layout` in `ketch.toml`".to_owned()
             }
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),

@@ -66,7 +66,8 @@ pub use checkout::{CheckoutOptions, CheckoutReport, Overwrite, checkout};
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{
     Beats, ConfigWarning, EnvironmentConfig, GateConfig, Goal, LifecycleConfig, MetricConfig,
-    ModelConfig, MonitorConfig, ProjectConfig, RetrainConfig, RolloutConfig, RowWindow,
+    ModelConfig, MonitorConfig, ProjectConfig, RemoteConfig, RemoteLayout, RetrainConfig,
+    RolloutConfig, RowWindow,
 };
 pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, data_status};
 pub use destroy::{Destruction, destroy};
@@ -96,9 +97,9 @@ pub use repro::{
 pub use stage::{Index, Stage, TrackedData};
 pub use status::{DataStatus, StageStatus, StatusReport, status};
 pub use transfer::{
-    Moved, OutputRemoteStatus, PullOptions, PullReport, RemoteChoice, RemoteState,
-    RemoteStatusReport, RemoteTransfer, SkipReason, Skipped, TransferSelection, fetch, pull, push,
-    remote_status,
+    ExportOptions, ExportReport, Exported, Moved, OutputRemoteStatus, PullOptions, PullReport,
+    RemoteChoice, RemoteState, RemoteStatusReport, RemoteTransfer, SkipReason, Skipped,
+    TransferSelection, export, fetch, pull, push, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -13,6 +13,7 @@ mod destroy;
 mod diff;
 mod diff_rows;
 mod du;
+mod export;
 mod fsck;
 mod gc;
 mod git_hook;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Push(transfer::push::PushArgs),
     Pull(transfer::pull::PullArgs),
     Fetch(transfer::fetch::FetchArgs),
+    Export(export::ExportArgs),
     Data(data::DataArgs),
     Remove(remove::RemoveArgs),
     Move(move_data::MoveArgs),
@@ -102,6 +104,7 @@ pub(crate) fn run(
         Command::Push(args) => transfer::push::run(&args, settings, printer),
         Command::Pull(args) => transfer::pull::run(&args, settings, printer),
         Command::Fetch(args) => transfer::fetch::run(&args, settings, printer),
+        Command::Export(args) => export::run(args, settings, printer),
         Command::Data(args) => data::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
         Command::Move(args) => move_data::run(args, settings, printer),

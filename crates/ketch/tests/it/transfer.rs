@@ -55,3 +55,47 @@ fn what_is_nowhere_is_told_and_refused() {
     let report: serde_json::Value = serde_json::from_str(&fetched.stdout).unwrap();
     assert_eq!(report["remotes"][0]["missing"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn a_chunked_remote_is_used_the_same_and_exported() {
+    let project = project();
+    project.git_init();
+    let _ = project.ketch(["init"]).success();
+    for number in 0..30 {
+        project.write(format!("data/{number}.csv"), format!("{number},2\n"));
+    }
+    let _ = project.ketch(["add", "data"]).success();
+    let storage = project.home().join("storage");
+    let _ = project
+        .ketch(["remote", "add", "--default", "store", storage.as_str()])
+        .success();
+    project.write("ketch.toml", "[remote.stroe]\nlayout = \"chunked\"\n");
+    let misspelt = project.ketch(["push"]).failure(3);
+    assert!(misspelt.stderr.contains("[remote.store]"), "{misspelt}");
+    project.write("ketch.toml", "[remote.store]\nlayout = \"chunked\"\n");
+    let pushed = project.ketch(["push"]).success();
+    assert_eq!(pushed.stdout, "31 files pushed\n");
+    assert!(!storage.join("files").exists());
+
+    fs_err::remove_dir_all(project.path(".dvc/cache")).unwrap();
+    fs_err::remove_dir_all(project.path("data")).unwrap();
+    let plain = project.home().join("plain");
+    let exported = project.ketch(["export", "--to", plain.as_str()]).success();
+    assert!(exported.stdout.starts_with("31 objects of"), "{exported}");
+    let again = project
+        .ketch(["export", "--all", "--json", "--to", plain.as_str()])
+        .success();
+    let report: serde_json::Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(report["objects"], 0);
+    assert_eq!(report["present"], 31);
+    assert!(plain.join("files/md5").is_dir());
+    let _ = project.ketch(["export", "--to", "store"]).failure(3);
+
+    let pulled = project.ketch(["pull"]).success();
+    assert_eq!(pulled.stdout, "A\tdata\n31 files fetched\n");
+    assert_eq!(project.read("data/7.csv"), "7,2\n");
+    // What the remote lacks is told.
+    fs_err::remove_dir_all(&storage).unwrap();
+    let lost = project.ketch(["export", "--to", plain.as_str()]).failure(1);
+    assert!(lost.stderr.contains("is not on remote `store`"), "{lost}");
+}

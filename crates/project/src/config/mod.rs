@@ -2,10 +2,12 @@
 
 mod model;
 mod reader;
+mod remote;
 mod settings;
 
 pub use model::{
     Beats, GateConfig, Goal, MetricConfig, ModelConfig, MonitorConfig, RetrainConfig,
     RolloutConfig, RowWindow,
 };
+pub use remote::{RemoteConfig, RemoteLayout};
 pub use settings::{ConfigWarning, EnvironmentConfig, LifecycleConfig, ProjectConfig};

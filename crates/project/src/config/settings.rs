@@ -3,8 +3,8 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use toml::de::DeTable;
 
-use super::ModelConfig;
 use super::reader::{Document, TableReader};
+use super::{ModelConfig, RemoteConfig};
 use crate::ProjectError;
 
 /// The content of `ketch.toml`. Every table is optional.
@@ -16,6 +16,8 @@ pub struct ProjectConfig {
     pub environment: EnvironmentConfig,
     /// `[model.NAME]`, by name
     pub model: IndexMap<String, ModelConfig>,
+    /// `[remote.NAME]`, by name
+    pub remote: IndexMap<String, RemoteConfig>,
     /// Keys that mean nothing here, usually misspelt.
     #[serde(skip)]
     pub warnings: Vec<ConfigWarning>,
@@ -78,6 +80,7 @@ impl Default for ProjectConfig {
             lifecycle: LifecycleConfig::default(),
             environment: EnvironmentConfig::default(),
             model: IndexMap::new(),
+            remote: IndexMap::new(),
             warnings: Vec::new(),
         }
     }
@@ -119,11 +122,16 @@ impl ProjectConfig {
         for (name, reader) in top.tables(&document, "model")? {
             model.insert(name, ModelConfig::read(reader, &mut document)?);
         }
+        let mut remote = IndexMap::new();
+        for (name, reader) in top.tables(&document, "remote")? {
+            remote.insert(name, RemoteConfig::read(reader, &mut document)?);
+        }
         top.finish(&mut document);
         Ok(Self {
             lifecycle,
             environment,
             model,
+            remote,
             warnings: document.warnings,
         })
     }
@@ -140,7 +148,7 @@ impl ProjectConfig {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Beats, Goal};
+    use super::super::{Beats, Goal, RemoteLayout};
     use super::*;
 
     const FULL: &str = r#"
@@ -162,6 +170,10 @@ beats = "none"
 steps = [10, 100]
 [model.rain.retrain]
 window = { first = "prepare.first_row", last = "prepare.last_row" }
+
+[remote.big]
+layout = "chunked"
+[remote.plain]
 "#;
 
     fn parse(text: &str) -> Result<ProjectConfig, ProjectError> {
@@ -190,6 +202,8 @@ window = { first = "prepare.first_row", last = "prepare.last_row" }
         assert_eq!(model.rollout.steps, [10, 100]);
         assert_eq!(model.rollout.minimum_labels, 30);
         assert_eq!(model.monitor.window, 365);
+        assert_eq!(config.remote["big"].layout, RemoteLayout::Chunked);
+        assert_eq!(config.remote["plain"].layout, RemoteLayout::Dvc);
         assert_eq!(model.retrain.minimum_labels, 400);
         let window = model.retrain.window.as_ref().unwrap();
         assert_eq!(
@@ -206,8 +220,8 @@ window = { first = "prepare.first_row", last = "prepare.last_row" }
         assert_eq!(
             shown,
             [
-                "ketch.toml:21:13: unknown key `model.rain.monitr`; did you mean `model.rain.monitor`?",
-                "ketch.toml:23:2: unknown key `enviroment`; did you mean `environment`?",
+                "ketch.toml:25:13: unknown key `model.rain.monitr`; did you mean `model.rain.monitor`?",
+                "ketch.toml:27:2: unknown key `enviroment`; did you mean `environment`?",
             ]
         );
     }
@@ -248,6 +262,14 @@ window = { first = "prepare.first_row", last = "prepare.last_row" }
             (
                 format!("{model}[model.m.gate]\nbeats = \"chmpion\"\n"),
                 "ketch.toml:7:9: `model.m.gate.beats` is `chmpion`, but can only be `champion` or `none`",
+            ),
+            (
+                "[remote.big]\nlayout = \"chunk\"\n".to_owned(),
+                "ketch.toml:2:10: `remote.big.layout` is `chunk`, but can only be `dvc` or `chunked`",
+            ),
+            (
+                "[remote]\nlayout = \"chunked\"\n".to_owned(),
+                "ketch.toml:2:10: `remote.layout` must be a table, but is of type string",
             ),
             (
                 "[model.m]\nartifact = \"../m\"\n".to_owned(),

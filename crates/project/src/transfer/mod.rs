@@ -1,6 +1,8 @@
-//! Between this project and its remotes: push, fetch, pull, and what either side lacks.
+//! Between this project and its remotes: push, fetch, pull, export, and what either side lacks.
 
+mod export;
 mod fetch;
+mod layout;
 mod moved;
 mod outputs;
 mod pull;
@@ -8,6 +10,7 @@ mod push;
 mod remote_status;
 mod remotes;
 
+pub use export::{ExportOptions, ExportReport, Exported, export};
 pub use fetch::fetch;
 pub use moved::{Moved, RemoteTransfer, TransferSelection};
 pub use outputs::{SkipReason, Skipped};

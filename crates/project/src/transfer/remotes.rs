@@ -8,6 +8,7 @@ use ketch_store::remote::{
     ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, open_remote,
 };
 
+use super::layout::{check_names, with_layout};
 use super::outputs::Output;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
@@ -54,6 +55,7 @@ impl RemoteChoice {
         outputs: Vec<Output>,
     ) -> Result<Vec<Group>, ProjectError> {
         let levels = self.levels(project)?;
+        check_names(project, &levels)?;
         let find = |name: Option<&str>| {
             RemoteSettings::find(&levels, name)
                 .map(|settings| settings.with_environment(self.environment.clone()))
@@ -79,8 +81,9 @@ impl RemoteChoice {
         groups
             .into_values()
             .map(|(settings, outputs)| {
+                let remote = open_remote(&settings).map_err(StoreError::from)?;
                 Ok(Group {
-                    remote: open_remote(&settings).map_err(StoreError::from)?,
+                    remote: with_layout(project, remote, self.retry)?,
                     options: TransferOptions {
                         jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
                         retry: self.retry,
@@ -91,7 +94,7 @@ impl RemoteChoice {
             .collect()
     }
 
-    fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
+    pub(super) fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
         let directory = project.root().join(".dvc");
         let own = ["config", "config.local"].map(|name| directory.join(name));
         let mut levels = Vec::new();

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod checkout;
+mod chunked;
 mod data;
 mod data_cache;
 mod data_list;

@@ -18,7 +18,7 @@ use crate::sandbox::{Sandbox, hermetic};
 const ROOT: &str = "KETCH_TEST_TRANSFER_ROOT";
 
 /// A project with a directory, a file and a remote beside it.
-fn with_data(files: usize) -> Sandbox {
+pub(crate) fn with_data(files: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     for number in 0..files {
         sandbox.write(
@@ -39,24 +39,24 @@ fn with_data(files: usize) -> Sandbox {
     sandbox
 }
 
-fn add_data(project: &Project, target: &str) {
+pub(crate) fn add_data(project: &Project, target: &str) {
     let options = AddOptions {
         targets: vec![project.root().join(target)],
     };
     add(project, &options, &Silent).unwrap();
 }
 
-fn push_all(project: &Project) -> Moved {
+pub(crate) fn push_all(project: &Project) -> Moved {
     push(project, &TransferSelection::default(), &Silent).unwrap()
 }
 
-fn forget(sandbox: &Sandbox) {
+pub(crate) fn forget(sandbox: &Sandbox) {
     for path in [".dvc/cache", "data", "model.bin"] {
         sandbox.remove(path);
     }
 }
 
-fn states(sandbox: &Sandbox) -> Vec<(String, RemoteState)> {
+pub(crate) fn states(sandbox: &Sandbox) -> Vec<(String, RemoteState)> {
     remote_status(&sandbox.open(), &TransferSelection::default())
         .unwrap()
         .outputs
@@ -252,13 +252,13 @@ outs:
 }
 
 /// DVC in a clone of the project, with nothing of the machine's own configuration.
-struct Dvc {
+pub(crate) struct Dvc {
     program: Utf8PathBuf,
     home: Utf8PathBuf,
 }
 
 impl Dvc {
-    fn find(sandbox: &Sandbox) -> Option<Self> {
+    pub(crate) fn find(sandbox: &Sandbox) -> Option<Self> {
         let home = sandbox.outside().join("home");
         fs_err::create_dir_all(&home).unwrap();
         peer("dvc/bin/dvc").map(|program| Self { program, home })
@@ -282,14 +282,14 @@ impl Dvc {
         )
     }
 
-    fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {
         let (success, text) = self.try_run(root, arguments);
         assert!(success, "dvc {arguments:?}: {text}");
         text
     }
 }
 
-fn clone(sandbox: &Sandbox, name: &str) -> Utf8PathBuf {
+pub(crate) fn clone(sandbox: &Sandbox, name: &str) -> Utf8PathBuf {
     let target = sandbox.outside().join(name);
     sandbox.git(&["clone", "--quiet", ".", target.as_str()]);
     target
@@ -357,7 +357,7 @@ fn victims_project() -> Project {
 }
 
 /// Starts a victim and kills it `delay` after `sign` appeared.
-fn kill(sandbox: &Sandbox, victim: &str, sign: &Utf8Path, delay: Duration) {
+pub(crate) fn kill(sandbox: &Sandbox, victim: &str, sign: &Utf8Path, delay: Duration) {
     let mut victim = hermetic(
         Command::new(std::env::current_exe().unwrap())
             .args(["--exact", &format!("transfer::{victim}"), "--ignored"])
