@@ -98,8 +98,8 @@ pub use stage::{Index, Stage, TrackedData};
 pub use status::{DataStatus, StageStatus, StatusReport, status};
 pub use transfer::{
     ExportOptions, ExportReport, Exported, Moved, OutputRemoteStatus, PullOptions, PullReport,
-    RemoteChoice, RemoteState, RemoteStatusReport, RemoteTransfer, SkipReason, Skipped,
-    TransferSelection, export, fetch, pull, push, remote_status,
+    RemoteChoice, RemoteFsckReport, RemoteState, RemoteStatusReport, RemoteTransfer, SkipReason,
+    Skipped, TransferSelection, export, fetch, pull, push, remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

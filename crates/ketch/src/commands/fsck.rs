@@ -1,7 +1,7 @@
 //! `ketch fsck`
 
 use clap::Args;
-use ketch_project::{FsckObject, FsckOptions, Repair, fsck};
+use ketch_project::{FsckObject, FsckOptions, Project, RemoteChoice, Repair, fsck, remote_fsck};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -17,11 +17,16 @@ use crate::workspace::open_project;
 /// `--repair`, damaged objects go to `.ketch/quarantine`, and what is missing is taken from an
 /// intact file of the work tree or out of the quarantine. The exit code is 1 where something is
 /// wrong and not repaired.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct FsckArgs {
     /// Repair what can be repaired
     #[arg(long)]
     repair: bool,
+
+    /// Check this remote instead of the cache: read all that it has, and look for what the work
+    /// tree needs
+    #[arg(short, long, value_name = "NAME", conflicts_with = "repair")]
+    remote: Option<String>,
 }
 
 pub(super) fn run(
@@ -29,8 +34,11 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let FsckArgs { repair } = args;
+    let FsckArgs { repair, remote } = args;
     let project = open_project(settings, printer)?;
+    if let Some(name) = remote {
+        return check_remote(&project, name, printer);
+    }
     let options = FsckOptions {
         repair: if repair { Repair::Yes } else { Repair::No },
         quarantine: folder_of_now(settings),
@@ -68,6 +76,43 @@ pub(super) fn run(
         printer.hint("get the rest from a remote with `ketch pull`, or make it with `ketch repro`");
     } else {
         printer.hint("repair what can be repaired: `ketch fsck --repair`");
+    }
+    Ok(ExitStatus::Refused)
+}
+
+fn check_remote(
+    project: &Project,
+    name: String,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let choice = RemoteChoice {
+        name: Some(name),
+        ..RemoteChoice::default()
+    };
+    let progress = FileProgress::new(printer);
+    let report = remote_fsck(project, &choice, &progress)?;
+    drop(progress);
+    printer.json(&report);
+    let check = &report.check;
+    for object in &check.damaged {
+        printer.line(format_args!("{} damaged: {}", object.id, object.problem));
+    }
+    for id in &check.missing {
+        printer.line(format_args!("{id} missing"));
+    }
+    printer.line(format_args!(
+        "{} sound objects of {}; {} damaged, {} missing",
+        check.sound,
+        bytes(check.size),
+        check.damaged.len(),
+        check.missing.len()
+    ));
+    if report.is_sound() {
+        return Ok(ExitStatus::Success);
+    }
+    match check.damaged.iter().find_map(|object| object.hint.as_ref()) {
+        Some(hint) => printer.hint(hint),
+        None => printer.hint("push what is missing from where the data is"),
     }
     Ok(ExitStatus::Refused)
 }

@@ -77,6 +77,8 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
     assert_eq!(pushed.stdout, "31 files pushed\n");
     assert!(!storage.join("files").exists());
 
+    let checked = project.ketch(["fsck", "--remote", "store"]).success();
+    assert!(checked.stdout.starts_with("31 sound objects"), "{checked}");
     fs_err::remove_dir_all(project.path(".dvc/cache")).unwrap();
     fs_err::remove_dir_all(project.path("data")).unwrap();
     let plain = project.home().join("plain");
@@ -96,6 +98,7 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
     assert_eq!(project.read("data/7.csv"), "7,2\n");
     // What the remote lacks is told.
     fs_err::remove_dir_all(&storage).unwrap();
+    let _ = project.ketch(["fsck", "--remote", "store"]).failure(1);
     let lost = project.ketch(["export", "--to", plain.as_str()]).failure(1);
     assert!(lost.stderr.contains("is not on remote `store`"), "{lost}");
 }

@@ -7,6 +7,7 @@ mod moved;
 mod outputs;
 mod pull;
 mod push;
+mod remote_fsck;
 mod remote_status;
 mod remotes;
 
@@ -16,5 +17,6 @@ pub use moved::{Moved, RemoteTransfer, TransferSelection};
 pub use outputs::{SkipReason, Skipped};
 pub use pull::{PullOptions, PullReport, pull};
 pub use push::push;
+pub use remote_fsck::{RemoteFsckReport, remote_fsck};
 pub use remote_status::{OutputRemoteStatus, RemoteState, RemoteStatusReport, remote_status};
 pub use remotes::RemoteChoice;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 use ketch_project::{
     ExportOptions, ExportReport, Exported, Project, ProjectError, PullOptions, RemoteChoice,
-    RemoteState, TransferSelection, export, fetch, pull, push, remote_status, status,
+    RemoteState, TransferSelection, export, fetch, pull, push, remote_fsck, remote_status, status,
 };
 use ketch_store::{Silent, StoreError};
 
@@ -113,6 +113,46 @@ fn fetch_lost(sandbox: &Sandbox) -> StoreError {
         ))) => *source,
         Err(ProjectError::Store(error)) => error,
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn either_layout_is_checked() {
+    for text in ["", CHUNKED] {
+        let sandbox = with_data(20);
+        sandbox.write("ketch.toml", text);
+        let check = || remote_fsck(&sandbox.open(), &RemoteChoice::default(), &Silent).unwrap();
+        let before = check();
+        assert!(!before.is_sound());
+        assert_eq!(before.check.missing.len(), 23);
+        push_all(&sandbox.open());
+        let after = check();
+        assert!(after.is_sound(), "{after:?}");
+        assert_eq!(after.check.sound, 23);
+
+        let store = sandbox.outside().join("store");
+        let folder = if text.is_empty() {
+            "files"
+        } else {
+            "chunked/packs"
+        };
+        let victim = walk(&store.join(folder))
+            .into_iter()
+            .max_by_key(|path| path.metadata().unwrap().len())
+            .unwrap();
+        let mut bytes = fs_err::read(&victim).unwrap();
+        bytes[10] ^= 1;
+        fs_err::remove_file(&victim).unwrap();
+        fs_err::write(&victim, bytes).unwrap();
+        let damaged = check().check.damaged;
+        assert!(!damaged.is_empty());
+        let name = victim.file_name().unwrap();
+        assert!(damaged[0].problem.contains(name), "{damaged:?}");
+        // The hint helps.
+        fs_err::remove_file(&victim).unwrap();
+        assert!(!check().is_sound());
+        push_all(&sandbox.open());
+        assert!(check().is_sound());
     }
 }
 

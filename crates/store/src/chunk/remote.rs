@@ -262,8 +262,8 @@ impl Remote for ChunkedRemote {
         })?;
         if prefix.starts_with("files/") {
             self.with_state(|state| {
+                // What is not complete too: whoever looks for damage is to see it.
                 let old = state.catalogue.objects.iter();
-                let old = old.filter(|(_, recipe)| recipe.complete);
                 let new = state.writing.iter().flat_map(|writing| &writing.objects);
                 for (id, recipe) in old.chain(new) {
                     let key = id.cache_path();

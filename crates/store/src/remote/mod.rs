@@ -12,6 +12,7 @@
 //! - Nothing has its final name before it is complete, on either side.
 //! - Secrets stay out of messages.
 
+mod check;
 mod contract;
 mod environment;
 mod error;
@@ -27,6 +28,7 @@ mod stream;
 mod transfer;
 mod workers;
 
+pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};
 pub use contract::{Capabilities, Remote};
 pub use environment::RemoteEnvironment;
 pub use error::{ConnectionTrouble, FailureKind, RemoteError};

@@ -8,7 +8,7 @@ use ketch_dvc::{Manifest, ObjectId};
 
 use super::stream::VerifiedReader;
 use super::workers::for_each;
-use super::{Remote, RemoteError, TransferOptions, TransferReport, is_not_there};
+use super::{Remote, RemoteError, TransferOptions, TransferReport, is_not_there, list_objects};
 use crate::{Reporter, StoreError, hash_bytes};
 
 /// What is to be copied.
@@ -45,7 +45,7 @@ pub fn replicate(
     };
     let wanted = match wanted {
         Replicated::These(ids) => ids.to_vec(),
-        Replicated::All => copier.all()?,
+        Replicated::All => list_objects(from, options)?,
     };
     let mut report = TransferReport::default();
     let (directories, files): (BTreeSet<ObjectId>, BTreeSet<ObjectId>) =
@@ -117,27 +117,6 @@ enum Copied {
 impl Copier<'_> {
     fn retry<T>(&self, attempt: impl FnMut() -> Result<T, RemoteError>) -> Result<T, RemoteError> {
         self.options.retry.run(RemoteError::is_transient, attempt)
-    }
-
-    fn all(&self) -> Result<Vec<ObjectId>, StoreError> {
-        if !self.from.capabilities().list {
-            return Err(RemoteError::NotListable {
-                remote: self.from.name().to_owned(),
-            }
-            .into());
-        }
-        Ok(self.retry(|| {
-            let mut ids = Vec::new();
-            self.from.list("files/md5", &mut |key, _| {
-                let name = key.trim_start_matches("files/md5/").replacen('/', "", 1);
-                if let Ok(id) = ObjectId::parse(&name)
-                    && id.cache_path() == key
-                {
-                    ids.push(id);
-                }
-            })?;
-            Ok(ids)
-        })?)
     }
 
     fn manifest(&self, id: &ObjectId) -> Result<Option<Manifest>, StoreError> {

@@ -1,0 +1,72 @@
+//! Whether a remote holds what its names promise, and what the work tree needs.
+
+use std::collections::BTreeSet;
+
+use ketch_dvc::ObjectId;
+use ketch_store::remote::{
+    RemoteCheck, RemoteSettings, TransferOptions, check_objects, list_objects, manifest_of,
+    open_remote,
+};
+use ketch_store::{Reporter, StoreError};
+use serde::Serialize;
+
+use super::RemoteChoice;
+use super::layout::{check_names, with_layout};
+use super::outputs::outputs;
+use crate::{Project, ProjectError};
+
+/// What a remote is like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteFsckReport {
+    pub remote: String,
+    #[serde(flatten)]
+    pub check: RemoteCheck,
+}
+
+impl RemoteFsckReport {
+    /// Whether all that is there is sound, and all that the work tree needs is there.
+    pub fn is_sound(&self) -> bool {
+        self.check.damaged.is_empty() && self.check.missing.is_empty()
+    }
+}
+
+/// Reads every object of a remote and hashes it, whatever layout the remote has, and looks for what
+/// the outputs of the work tree need. Changes nothing and takes no lock.
+pub fn remote_fsck(
+    project: &Project,
+    choice: &RemoteChoice,
+    reporter: &dyn Reporter,
+) -> Result<RemoteFsckReport, ProjectError> {
+    let levels = choice.levels(project)?;
+    check_names(project, &levels)?;
+    let settings = RemoteSettings::find(&levels, choice.name.as_deref())
+        .map_err(|error| ProjectError::Store(error.into()))?;
+    let options = TransferOptions {
+        jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
+        retry: choice.retry,
+    };
+    let remote = open_remote(&settings).map_err(StoreError::from)?;
+    let remote = with_layout(project, remote, choice.retry)?;
+    let listed = list_objects(&*remote, options).map_err(StoreError::from)?;
+    let mut ids: BTreeSet<ObjectId> = listed.into_iter().collect();
+    let (outputs, _) = outputs(project, &[])?;
+    for output in outputs.into_iter().filter(|output| output.pushed) {
+        // An output with a remote of its own is not expected here.
+        if output.remote.is_some_and(|own| own != settings.name) {
+            continue;
+        }
+        // A manifest that is damaged is found below.
+        if output.id.is_directory()
+            && let Ok(Some(manifest)) = manifest_of(project.cache(), &*remote, &output.id, options)
+        {
+            ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
+        }
+        ids.insert(output.id);
+    }
+    let ids: Vec<ObjectId> = ids.into_iter().collect();
+    let check = check_objects(&*remote, &ids, options, reporter).map_err(StoreError::from)?;
+    Ok(RemoteFsckReport {
+        remote: settings.name,
+        check,
+    })
+}
