@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_control::tracking_path;
-use ketch_project::Project;
+use ketch_project::{Project, RemoteChoice};
 use ketch_tracking::{TrackingError, TrackingStore};
 
 use crate::exit::CommandError;
@@ -19,6 +19,20 @@ pub(crate) fn open_project(
         printer.warning(warning);
     }
     Ok(project)
+}
+
+/// The remote that a command asks for, with what the account brings along.
+pub(crate) fn remote_choice(
+    settings: &Settings,
+    name: Option<String>,
+    jobs: Option<usize>,
+) -> RemoteChoice {
+    RemoteChoice {
+        name,
+        jobs,
+        environment: settings.remote_environment.clone(),
+        ..RemoteChoice::default()
+    }
 }
 
 /// The tracking database, made if it is not there.

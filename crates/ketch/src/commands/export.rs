@@ -1,7 +1,7 @@
 //! `ketch export`
 
 use clap::Args;
-use ketch_project::{ExportOptions, Exported, RemoteChoice, SkipReason, export};
+use ketch_project::{ExportOptions, Exported, SkipReason, export};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -9,7 +9,7 @@ use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::table::bytes;
 use crate::targets::data_targets;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Write DVC's layout from a remote that has another
 ///
@@ -54,11 +54,7 @@ pub(super) fn run(
     } = args;
     let project = open_project(settings, printer)?;
     let options = ExportOptions {
-        from: RemoteChoice {
-            name: remote,
-            jobs,
-            ..RemoteChoice::default()
-        },
+        from: remote_choice(settings, remote, jobs),
         to,
         directory: settings.directory.clone(),
         what: if all {

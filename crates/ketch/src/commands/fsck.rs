@@ -1,7 +1,7 @@
 //! `ketch fsck`
 
 use clap::Args;
-use ketch_project::{FsckObject, FsckOptions, Project, RemoteChoice, Repair, fsck, remote_fsck};
+use ketch_project::{FsckObject, FsckOptions, Project, Repair, fsck, remote_fsck};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -9,7 +9,7 @@ use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::table::bytes;
 use crate::targets::folder_of_now;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Check that the cache is sound
 ///
@@ -37,7 +37,7 @@ pub(super) fn run(
     let FsckArgs { repair, remote } = args;
     let project = open_project(settings, printer)?;
     if let Some(name) = remote {
-        return check_remote(&project, name, printer);
+        return check_remote(&project, name, settings, printer);
     }
     let options = FsckOptions {
         repair: if repair { Repair::Yes } else { Repair::No },
@@ -83,12 +83,10 @@ pub(super) fn run(
 fn check_remote(
     project: &Project,
     name: String,
+    settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let choice = RemoteChoice {
-        name: Some(name),
-        ..RemoteChoice::default()
-    };
+    let choice = remote_choice(settings, Some(name), None);
     let progress = FileProgress::new(printer);
     let report = remote_fsck(project, &choice, &progress)?;
     drop(progress);

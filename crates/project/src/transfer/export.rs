@@ -2,13 +2,11 @@
 
 use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
-use ketch_store::remote::{
-    RemoteSettings, Replicated, TransferOptions, TransferReport, open_remote, replicate,
-};
+use ketch_store::remote::{RemoteSettings, Replicated, TransferOptions, TransferReport, replicate};
 use ketch_store::{Reporter, StoreError};
 use serde::Serialize;
 
-use super::layout::{check_names, layout, with_layout};
+use super::layout::{check_names, layout};
 use super::outputs::outputs;
 use super::{RemoteChoice, Skipped};
 use crate::config::RemoteLayout;
@@ -72,9 +70,8 @@ pub fn export(
         RemoteSettings::new("export", options.directory.join(&options.to))
     };
     let jobs = options.from.jobs.or(from.jobs().map_err(StoreError::from)?);
-    let source = open_remote(&from).map_err(StoreError::from)?;
-    let source = with_layout(project, source, options.from.retry)?;
-    let target = open_remote(&to).map_err(StoreError::from)?;
+    let source = options.from.open(project, &from)?;
+    let target = options.from.open_plain(&to)?;
     let (ids, skipped) = match &options.what {
         Exported::Everything => (None, Vec::new()),
         Exported::Targets(targets) => {

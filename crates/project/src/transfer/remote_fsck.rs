@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use ketch_dvc::ObjectId;
 use ketch_store::remote::{
     RemoteCheck, RemoteSettings, TransferOptions, check_objects, list_objects, manifest_of,
-    open_remote,
 };
 use ketch_store::{Reporter, StoreError};
 use serde::Serialize;
 
 use super::RemoteChoice;
-use super::layout::{check_names, with_layout};
+use super::layout::check_names;
 use super::outputs::outputs;
 use crate::{Project, ProjectError};
 
@@ -45,8 +44,7 @@ pub fn remote_fsck(
         jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
         retry: choice.retry,
     };
-    let remote = open_remote(&settings).map_err(StoreError::from)?;
-    let remote = with_layout(project, remote, choice.retry)?;
+    let remote = choice.open(project, &settings)?;
     let listed = list_objects(&*remote, options).map_err(StoreError::from)?;
     let mut ids: BTreeSet<ObjectId> = listed.into_iter().collect();
     let (outputs, _) = outputs(project, &[])?;

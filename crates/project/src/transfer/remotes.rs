@@ -57,9 +57,7 @@ impl RemoteChoice {
         let levels = self.levels(project)?;
         check_names(project, &levels)?;
         let find = |name: Option<&str>| {
-            RemoteSettings::find(&levels, name)
-                .map(|settings| settings.with_environment(self.environment.clone()))
-                .map_err(|error| ProjectError::Store(error.into()))
+            RemoteSettings::find(&levels, name).map_err(|error| ProjectError::Store(error.into()))
         };
         let mut groups: IndexMap<String, (RemoteSettings, Vec<Output>)> = IndexMap::new();
         // Wrong names are told even when there is nothing to do.
@@ -81,9 +79,8 @@ impl RemoteChoice {
         groups
             .into_values()
             .map(|(settings, outputs)| {
-                let remote = open_remote(&settings).map_err(StoreError::from)?;
                 Ok(Group {
-                    remote: with_layout(project, remote, self.retry)?,
+                    remote: self.open(project, &settings)?,
                     options: TransferOptions {
                         jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
                         retry: self.retry,
@@ -92,6 +89,25 @@ impl RemoteChoice {
                 })
             })
             .collect()
+    }
+
+    /// Opens a remote in its own layout, with what the account brings along.
+    pub(super) fn open(
+        &self,
+        project: &Project,
+        settings: &RemoteSettings,
+    ) -> Result<Box<dyn Remote>, ProjectError> {
+        let remote = self.open_plain(settings)?;
+        with_layout(project, remote, self.retry)
+    }
+
+    /// Opens a remote as it is, whatever its layout.
+    pub(super) fn open_plain(
+        &self,
+        settings: &RemoteSettings,
+    ) -> Result<Box<dyn Remote>, ProjectError> {
+        let settings = settings.clone().with_environment(self.environment.clone());
+        Ok(open_remote(&settings).map_err(StoreError::from)?)
     }
 
     pub(super) fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {

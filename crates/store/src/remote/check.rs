@@ -1,11 +1,9 @@
 //! Reading a remote's objects again, to see whether they are what their names say.
 
-use std::io;
-
 use ketch_dvc::ObjectId;
 use serde::Serialize;
 
-use super::stream::HashedWriter;
+use super::stream::HashingSink;
 use super::workers::for_each;
 use super::{FailureKind, Remote, RemoteError, TransferOptions, is_not_there};
 use crate::Reporter;
@@ -70,7 +68,7 @@ pub fn check_objects(
     let results = for_each(ids, jobs, |id| {
         let key = id.cache_path();
         let read = options.retry.run(RemoteError::is_transient, || {
-            let mut sink = HashedWriter::new(io::sink());
+            let mut sink = HashingSink::new();
             let size = remote.read(&key, &mut sink)?;
             let found = sink.found(id);
             if found == *id {

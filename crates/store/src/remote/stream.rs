@@ -52,6 +52,31 @@ impl<R: Read> Read for VerifiedReader<R> {
     }
 }
 
+/// Keeps nothing of what is written but its digest.
+pub(crate) struct HashingSink(Stream);
+
+impl HashingSink {
+    pub(crate) fn new() -> Self {
+        Self(Stream::new())
+    }
+
+    /// What the bytes are, as the same kind of object as `id`.
+    pub(crate) fn found(self, id: &ObjectId) -> ObjectId {
+        found(id, self.0.finish())
+    }
+}
+
+impl Write for HashingSink {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What bytes with this digest are, as the same kind of object as `id`.
 pub(crate) fn found(id: &ObjectId, digest: Digest) -> ObjectId {
     let found = ObjectId::file_from_digest(digest);

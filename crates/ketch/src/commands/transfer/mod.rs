@@ -5,12 +5,13 @@ pub(super) mod pull;
 pub(super) mod push;
 
 use clap::Args;
-use ketch_project::{Moved, Project, RemoteChoice, SkipReason, TransferSelection};
+use ketch_project::{Moved, Project, SkipReason, TransferSelection};
 
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::targets::data_targets;
+use crate::workspace::remote_choice;
 
 /// What every transfer takes.
 #[derive(Debug, Args)]
@@ -32,12 +33,7 @@ impl TransferArgs {
     fn selection(&self, project: &Project, settings: &Settings) -> TransferSelection {
         TransferSelection {
             targets: data_targets(project, settings, &self.targets),
-            remote: RemoteChoice {
-                name: self.remote.clone(),
-                jobs: self.jobs,
-                environment: settings.remote_environment.clone(),
-                ..RemoteChoice::default()
-            },
+            remote: remote_choice(settings, self.remote.clone(), self.jobs),
         }
     }
 }
