@@ -204,8 +204,9 @@ fn the_cache_is_collected_and_checked() {
     assert_eq!(repaired["missing"][0]["repaired"], true);
     assert!(object.exists());
 
+    // Three hooks and `.gitattributes`.
     let hooks = project.ketch(["install"]).success();
-    assert_eq!(hooks.stdout.lines().count(), 3, "{hooks}");
+    assert_eq!(hooks.stdout.lines().count(), 4, "{hooks}");
     let _ = project.ketch(["destroy"]).failure(3);
     let _ = project.ketch(["destroy", "--force"]).success();
     assert!(!project.path(".dvc").exists() && project.path("data/a").exists());
