@@ -130,6 +130,15 @@ impl Manifest {
         ObjectId::file_from_digest(Md5::digest(self.to_bytes()).into()).as_directory()
     }
 
+    /// The same files by DVC 2's hashes, as the manifest of a directory of DVC 2 has them.
+    #[must_use]
+    pub fn into_legacy(mut self) -> Self {
+        for entry in &mut self.entries {
+            entry.md5 = entry.md5.as_legacy();
+        }
+        self
+    }
+
     /// The files, sorted by path.
     pub fn entries(&self) -> &[ManifestEntry] {
         &self.entries

@@ -9,14 +9,18 @@ use crate::FormatError;
 
 /// The MD5 of an object's bytes and whether the object is a directory's [`Manifest`].
 ///
-/// Written as 32 lower-case hexadecimal digits, with `.dir` behind them for a directory.
+/// Written as 32 lower-case hexadecimal digits, with `.dir` behind them for a directory. Whether the
+/// hash is that of DVC 2 (see [`LegacyHasher`]), whose objects lie elsewhere, is not written: an
+/// entry of a `.dvc` file or of `dvc.lock` without `hash:` says it.
 ///
 /// [`Manifest`]: crate::Manifest
+/// [`LegacyHasher`]: crate::LegacyHasher
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct ObjectId {
     hex: String,
     directory: bool,
+    legacy: bool,
 }
 
 const DIRECTORY_SUFFIX: &str = ".dir";
@@ -34,6 +38,7 @@ impl ObjectId {
         Self {
             hex,
             directory: false,
+            legacy: false,
         }
     }
 
@@ -55,6 +60,7 @@ impl ObjectId {
         Ok(Self {
             hex: hex.to_ascii_lowercase(),
             directory,
+            legacy: false,
         })
     }
 
@@ -67,9 +73,23 @@ impl ObjectId {
     #[must_use]
     pub fn as_directory(&self) -> Self {
         Self {
-            hex: self.hex.clone(),
             directory: true,
+            ..self.clone()
         }
+    }
+
+    /// The same digest, as one of DVC 2's.
+    #[must_use]
+    pub fn as_legacy(&self) -> Self {
+        Self {
+            legacy: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether the hash is DVC 2's, which is not of the raw bytes.
+    pub fn is_legacy(&self) -> bool {
+        self.legacy
     }
 
     /// The 32 lower-case hexadecimal digits, without `.dir`.
@@ -77,11 +97,13 @@ impl ObjectId {
         &self.hex
     }
 
-    /// Where the object lies in a cache or a remote: `files/md5/ab/cdef….dir`.
+    /// Where the object lies in a cache or a remote: `files/md5/ab/cdef….dir`; of DVC 2
+    /// `ab/cdef….dir`.
     pub fn cache_path(&self) -> String {
         let (prefix, rest) = self.hex.split_at(2);
         let suffix = if self.directory { DIRECTORY_SUFFIX } else { "" };
-        format!("files/md5/{prefix}/{rest}{suffix}")
+        let folder = if self.legacy { "" } else { "files/md5/" };
+        format!("{folder}{prefix}/{rest}{suffix}")
     }
 }
 

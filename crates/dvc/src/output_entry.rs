@@ -20,6 +20,7 @@ pub struct OutputEntry {
     /// Relative to the file's (or the stage's) working directory; or a URL. Empty only for a
     /// database import.
     pub path: String,
+    /// A legacy one where `hash` is none.
     pub md5: Option<ObjectId>,
     /// Bytes; for a directory those of all its files.
     pub size: Option<u64>,
@@ -191,6 +192,9 @@ impl OutputEntry {
             }
             has_path |= item.key == "path";
             entry.read_key(source, item)?;
+        }
+        if entry.hash.is_none() {
+            entry.md5 = entry.md5.map(|id| id.as_legacy());
         }
         if !has_path && entry.db.is_none() {
             let error = source.error(node.span(), format!("{} has no `path`", place.name()));

@@ -5,7 +5,7 @@ use ketch_dvc::{DvcFile, ObjectId};
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
-use crate::content::save;
+use crate::content::save_as;
 use crate::partial::keep_absent;
 use crate::paths::{overlap, read_if_there, relative};
 use crate::stage::Index;
@@ -80,14 +80,20 @@ fn add_one(
     reporter: &dyn Reporter,
     report: &mut AddReport,
 ) -> Result<(), ProjectError> {
-    let mut content = save(project, path, reporter)?;
+    let file = pointer(path);
+    let name = path.file_name().unwrap_or_default();
+    let before = read_if_there(&file)?;
+    let known = match &before {
+        Some(text) => DvcFile::parse(text, project.shown(&file).as_str())?.outs,
+        None => Vec::new(),
+    };
+    let known = known.into_iter().find(|out| out.path == name);
+    let mut content = save_as(project, path, known.as_ref(), reporter)?;
     let mut absent = 0;
     if let Some(file) = gitignore::ignore(project, path)? {
         report.changed_files.push(project.shown(&file));
     }
-    let file = pointer(path);
-    let name = path.file_name().unwrap_or_default();
-    let text = match read_if_there(&file)? {
+    let text = match before {
         None => DvcFile {
             outs: vec![content.entry(name)],
             ..DvcFile::default()

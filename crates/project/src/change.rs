@@ -5,7 +5,7 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{Key, Value, emit};
-use ketch_dvc::{OutputEntry, StageLock, params};
+use ketch_dvc::{ObjectId, OutputEntry, StageLock, params};
 use ketch_store::Reporter;
 use serde::Serialize;
 
@@ -127,7 +127,8 @@ pub(crate) fn inspect(
 
     let mut deps = Vec::new();
     for path in &spec.deps {
-        let content = hasher.content(project, &stage.resolve(path), reporter)?;
+        let known = recorded.and_then(|recorded| known_id(&recorded.deps, path));
+        let content = hasher.content_as(project, &stage.resolve(path), known, reporter)?;
         deps.push(content.map_or_else(|| OutputEntry::new(path), |content| content.entry(path)));
     }
     deps.sort_by(|left, right| left.path.cmp(&right.path));
@@ -175,7 +176,8 @@ pub(crate) fn inspect(
     for out in &spec.outs {
         let Some(recorded) = recorded else { break };
         let known = recorded.outs.iter().find(|known| known.path == out.path);
-        let content = hasher.content(project, &stage.resolve(&out.path), reporter)?;
+        let known_id = known.and_then(|known| known.md5.as_ref());
+        let content = hasher.content_as(project, &stage.resolve(&out.path), known_id, reporter)?;
         let entry = content.map_or_else(
             || OutputEntry::new(&out.path),
             |content| content.entry(&out.path),
@@ -202,6 +204,11 @@ pub(crate) fn inspect(
         restorable,
         unsaved,
     })
+}
+
+fn known_id<'e>(entries: &'e [OutputEntry], path: &str) -> Option<&'e ObjectId> {
+    let entry = entries.iter().find(|known| known.path == path)?;
+    entry.md5.as_ref()
 }
 
 /// How the present differs from the record, if it does.

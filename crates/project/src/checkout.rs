@@ -58,7 +58,7 @@ pub fn checkout(
     let mut report = CheckoutReport::default();
     let mut pending = Vec::new();
     for (path, entry) in wanted(project, &index, &options.targets)? {
-        let content = hasher.content(project, &path, reporter)?;
+        let content = hasher.content_as(project, &path, entry.md5.as_ref(), reporter)?;
         if content.as_ref().map(|content| &content.id) == entry.md5.as_ref() {
             report.unchanged.push(project.shown(&path));
         } else if !is_cached(project, &entry) {

@@ -1,5 +1,7 @@
 //! What is at a path, as DVC records it.
 
+use std::os::unix::fs::PermissionsExt;
+
 use camino::Utf8Path;
 use ketch_dvc::{ObjectId, OutputEntry};
 use ketch_store::{Original, Reporter, make_executable};
@@ -31,7 +33,7 @@ impl Content {
         entry.size = Some(self.size);
         entry.nfiles = self.files;
         entry.is_executable = self.executable;
-        entry.hash = Some("md5".to_owned());
+        entry.hash = (!self.id.is_legacy()).then(|| "md5".to_owned());
     }
 }
 
@@ -72,6 +74,86 @@ impl Hasher {
             executable: found.executable,
         }))
     }
+}
+
+impl Hasher {
+    /// What is at `path`, by the hash that it was recorded with as long as it has not changed. What
+    /// was recorded by DVC 2 and has changed since is hashed as DVC 3 does, as it does too.
+    pub(crate) fn content_as(
+        &self,
+        project: &Project,
+        path: &Utf8Path,
+        recorded: Option<&ObjectId>,
+        reporter: &dyn Reporter,
+    ) -> Result<Option<Content>, ProjectError> {
+        if let Some(recorded) = recorded.filter(|id| id.is_legacy())
+            && let Some(content) = legacy_content(project, path, reporter)?
+            && content.id == *recorded
+        {
+            return Ok(Some(content));
+        }
+        self.content(project, path, reporter)
+    }
+}
+
+/// What is at `path` by the hash of DVC 2.
+pub(crate) fn legacy_content(
+    project: &Project,
+    path: &Utf8Path,
+    reporter: &dyn Reporter,
+) -> Result<Option<Content>, ProjectError> {
+    let metadata = match fs_err::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if metadata.is_dir() {
+        let (id, manifest, size) =
+            project
+                .cache()
+                .legacy_directory(project.root(), path, reporter)?;
+        return Ok(Some(Content {
+            id,
+            size,
+            files: Some(manifest.entries().len() as u64),
+            executable: false,
+        }));
+    }
+    let (id, size) = project.cache().legacy_file(path)?;
+    Ok(Some(Content {
+        id,
+        size,
+        files: None,
+        executable: metadata.permissions().mode() & 0o111 != 0,
+    }))
+}
+
+/// [`save`], but what DVC 2 recorded and has not changed stays among its objects, as DVC 3 has it.
+pub(crate) fn save_as(
+    project: &Project,
+    path: &Utf8Path,
+    recorded: Option<&OutputEntry>,
+    reporter: &dyn Reporter,
+) -> Result<Content, ProjectError> {
+    let legacy = recorded.filter(|entry| entry.md5.as_ref().is_some_and(ObjectId::is_legacy));
+    if let Some(entry) = legacy
+        && let Some(content) = legacy_content(project, path, reporter)?
+        && entry.md5.as_ref() == Some(&content.id)
+    {
+        if !is_cached(project, entry) {
+            let manifest = if content.id.is_directory() {
+                let root = project.root();
+                Some(project.cache().legacy_directory(root, path, reporter)?.1)
+            } else {
+                None
+            };
+            project
+                .cache()
+                .add_legacy(&content.id, path, manifest.as_ref())?;
+        }
+        return Ok(content);
+    }
+    save(project, path, reporter)
 }
 
 /// Puts what is at `path` into the cache, and makes it a link to it where `cache.type` says so.

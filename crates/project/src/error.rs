@@ -161,6 +161,10 @@ pub enum ProjectError {
     #[error("there is something at `{path}` already")]
     Occupied { path: Utf8PathBuf },
 
+    /// A directory of DVC 2 of which files are neither there nor in the cache.
+    #[error("`{path}` was recorded by DVC 2, and {absent} of its files are not here")]
+    PartlyHere { path: Utf8PathBuf, absent: u64 },
+
     #[error("there is a Git hook `{path}` already")]
     HookExists { path: Utf8PathBuf },
 
@@ -265,6 +269,9 @@ impl ProjectError {
             }
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
+            Self::PartlyHere { path, .. } => {
+                format!("get them with `ketch pull '{path}.dvc'`, then try again")
+            }
             Self::HookExists { path } => {
                 format!("call ketch from `{path}` yourself, or move it away")
             }

@@ -3,9 +3,9 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
-use ketch_store::{Original, Reporter, StoreError, hash_directory, hash_file};
+use ketch_store::{Original, Reporter, StoreError, hash_directory, hash_file, hash_like};
 use serde::Serialize;
 
 use crate::objects::{Damaged, Uses, add_uses, all};
@@ -212,7 +212,9 @@ fn repair(
         let mut found = false;
         for path in &object.paths {
             let path = project.root().join(path);
-            if object.id.is_directory() && path.is_dir() {
+            if object.id.is_legacy() {
+                found = repair_legacy(project, &object.id, &path, reporter)?;
+            } else if object.id.is_directory() && path.is_dir() {
                 let (manifest, _) = hash_directory(project.root(), &path, reporter)?;
                 if manifest.id() == object.id {
                     project.cache().add_directory(
@@ -238,9 +240,7 @@ fn repair(
             if found || !copy.is_file() {
                 continue;
             }
-            // Under the name of a file's object, as only its bytes are looked at.
-            let (id, _) = hash_file(&copy)?;
-            if id.hex() == object.id.hex() {
+            if hash_like(&object.id, &copy)? == object.id {
                 move_file(&copy, &project.cache().object_path(&object.id))?;
                 found = project.cache().contains(&object.id);
             }
@@ -249,6 +249,28 @@ fn repair(
         again |= found && object.id.is_directory();
     }
     Ok(again)
+}
+
+/// Whether what is at `path` is still this content of DVC 2, and in the cache now.
+fn repair_legacy(
+    project: &Project,
+    id: &ObjectId,
+    path: &Utf8Path,
+    reporter: &dyn Reporter,
+) -> Result<bool, ProjectError> {
+    let cache = project.cache();
+    if id.is_directory() && path.is_dir() {
+        let (found, manifest, _) = cache.legacy_directory(project.root(), path, reporter)?;
+        if found == *id {
+            cache.add_legacy(id, path, Some(&manifest))?;
+        }
+        return Ok(found == *id);
+    }
+    let is_it = !id.is_directory() && path.is_file() && cache.legacy_file(path)?.0 == *id;
+    if is_it {
+        cache.add_legacy(id, path, None)?;
+    }
+    Ok(is_it)
 }
 
 /// The folders that collections left, the newest first.

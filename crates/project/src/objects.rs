@@ -8,11 +8,19 @@ use ketch_dvc::ObjectId;
 use crate::snapshot::Snapshot;
 use crate::{Project, ProjectError};
 
-/// Every object in the cache's own layout, with its size in bytes. Temporary files and the objects
-/// of DVC 2, which are elsewhere, are left out.
+/// Every object of the cache, those of DVC 2 too, with its size in bytes. Temporary files are left
+/// out.
 pub(crate) fn all(project: &Project) -> Result<BTreeMap<ObjectId, u64>, ProjectError> {
+    let root = project.cache().root();
+    let mut found = in_folder(&root.join("files/md5"))?;
+    let legacy = in_folder(root)?.into_iter();
+    found.extend(legacy.map(|(id, size)| (id.as_legacy(), size)));
+    Ok(found)
+}
+
+fn in_folder(directory: &Utf8Path) -> Result<BTreeMap<ObjectId, u64>, ProjectError> {
     let mut found = BTreeMap::new();
-    for folder in list(&project.cache().root().join("files/md5"))? {
+    for folder in list(directory)? {
         let Some(prefix) = folder.file_name().filter(|name| name.len() == 2) else {
             continue;
         };

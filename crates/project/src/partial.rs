@@ -49,6 +49,13 @@ pub(crate) fn keep_absent(
         return Ok((content, 0));
     }
     let kept = absent.len() as u64;
+    if known.is_legacy() && !content.id.is_legacy() {
+        // Their hashes are not those of DVC 3, and their bytes are not here to be hashed again.
+        return Err(ProjectError::PartlyHere {
+            path: project.shown(path),
+            absent: kept,
+        });
+    }
     let absent_size = size_of_absent(project, before, &earlier, &absent);
     let entries = now.entries().iter().chain(absent).cloned().collect();
     let manifest = Manifest::new(entries)?;
@@ -65,15 +72,24 @@ pub(crate) fn keep_absent(
     ))
 }
 
-/// Puts a list of files into the cache.
-pub(crate) fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
+fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
     let id = manifest.id();
-    if !project.cache().contains(&id) {
-        let path = project.cache().object_path(&id);
+    store_as(project, &id, manifest)?;
+    Ok(id)
+}
+
+/// Puts a list of files into the cache under this name.
+pub(crate) fn store_as(
+    project: &Project,
+    id: &ObjectId,
+    manifest: &Manifest,
+) -> Result<(), ProjectError> {
+    if !project.cache().contains(id) {
+        let path = project.cache().object_path(id);
         write_atomically(&path, &manifest.to_bytes())?;
         fs_err::set_permissions(&path, Permissions::from_mode(0o444))?;
     }
-    Ok(id)
+    Ok(())
 }
 
 /// What the record says of the whole, less what is known of the rest.

@@ -6,7 +6,7 @@ use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
 use crate::change::{Change, inspect};
-use crate::content::{Hasher, is_cached, save};
+use crate::content::{Hasher, is_cached, save_as};
 use crate::partial::keep_absent;
 use crate::paths::join;
 use crate::stage::{Index, Stage, TrackedData, read_lock};
@@ -123,7 +123,8 @@ fn record_data(
 ) -> Result<(), ProjectError> {
     let shown = project.shown(&tracked.path);
     crate::paths::relative(project.root(), &tracked.path)?;
-    let Some(content) = hasher.content(project, &tracked.path, reporter)? else {
+    let known = tracked.entry.md5.as_ref();
+    let Some(content) = hasher.content_as(project, &tracked.path, known, reporter)? else {
         return Err(ProjectError::MissingOutput {
             stage: format!("`{}`", project.shown(&tracked.file)),
             path: shown,
@@ -135,7 +136,7 @@ fn record_data(
     }
     let content = if tracked.entry.cache {
         gitignore::refuse_tracked(project, &tracked.path)?;
-        let saved = save(project, &tracked.path, reporter)?;
+        let saved = save_as(project, &tracked.path, Some(&tracked.entry), reporter)?;
         keep_absent(project, &tracked.path, &tracked.entry, saved)?.0
     } else {
         content
@@ -189,12 +190,16 @@ fn record_stage(
         if !path.exists() {
             return Err(missing());
         }
+        let known = index
+            .recorded(stage)
+            .and_then(|recorded| recorded.outs.iter().find(|known| known.path == out.path));
         let content = if out.cache {
             gitignore::refuse_tracked(project, &path)?;
-            save(project, &path, reporter)?
+            save_as(project, &path, known, reporter)?
         } else {
+            let known = known.and_then(|known| known.md5.as_ref());
             hasher
-                .content(project, &path, reporter)?
+                .content_as(project, &path, known, reporter)?
                 .ok_or_else(missing)?
         };
         outs.push(content.entry(&out.path));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::change::{Change, Inspection, inspect};
 use crate::command::{self, Surroundings};
-use crate::content::{Hasher, is_cached, restore, save};
+use crate::content::{Hasher, is_cached, restore, save_as};
 use crate::graph::{StageGraph, wanted_stages};
 use crate::stage::{Index, Stage, read_lock};
 use crate::{Project, ProjectError, gitignore, paths, run_cache};
@@ -271,7 +271,8 @@ impl Work<'_> {
             )?;
         }
         for path in &inspection.unsaved {
-            save(self.project, &self.stage.resolve(path), self.files())?;
+            let place = self.stage.resolve(path);
+            save_as(self.project, &place, self.known(path), self.files())?;
         }
         let outcome = if inspection.restorable.is_empty() {
             StageOutcome::Unchanged
@@ -397,16 +398,23 @@ impl Work<'_> {
             let content = if !path.exists() {
                 return Err(missing());
             } else if out.cache {
-                save(self.project, &path, self.files())?
+                save_as(self.project, &path, self.known(&out.path), self.files())?
             } else {
+                let known = self.known(&out.path).and_then(|known| known.md5.as_ref());
                 self.hasher
-                    .content(self.project, &path, self.files())?
+                    .content_as(self.project, &path, known, self.files())?
                     .ok_or_else(missing)?
             };
             entries.push(content.entry(&out.path));
         }
         entries.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(entries)
+    }
+
+    /// What was recorded of an output.
+    fn known(&self, path: &str) -> Option<&OutputEntry> {
+        let recorded = self.index.recorded(self.stage)?;
+        recorded.outs.iter().find(|known| known.path == path)
     }
 
     fn record(&self, result: &StageLock) -> Result<(), ProjectError> {

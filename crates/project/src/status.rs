@@ -61,7 +61,8 @@ pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport
     }
     let mut data = Vec::new();
     for tracked in &index.data {
-        let content = hasher.content(project, &tracked.path, reporter)?;
+        let content =
+            hasher.content_as(project, &tracked.path, tracked.entry.md5.as_ref(), reporter)?;
         let state = match (content.map(|content| content.id), &tracked.entry.md5) {
             (None, _) => Some(FileState::Missing),
             (Some(_), None) => Some(FileState::New),

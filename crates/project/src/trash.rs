@@ -25,14 +25,14 @@ pub(crate) fn keep_unsaved(
         for file in files {
             let (id, size) = hash_file(&file.path)?;
             reporter.file(&file.path, size);
-            if !project.cache().contains(&id) {
+            if !project.cache().contains_bytes(&id, &file.path)? {
                 moved.push(move_there(project, name, &file.path)?);
             }
         }
     } else {
         // A link to nothing has no content to lose.
         let saved = match hash_file(path) {
-            Ok((id, _)) => project.cache().contains(&id),
+            Ok((id, _)) => project.cache().contains_bytes(&id, path)?,
             Err(_) if metadata.is_symlink() => true,
             Err(error) => return Err(error.into()),
         };

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 use ketch_store::{Reporter, hash_directory};
 
-use crate::content::Hasher;
+use crate::content::{Hasher, legacy_content};
 use crate::snapshot::Recorded;
 use crate::{Project, ProjectError};
 
@@ -76,6 +76,24 @@ impl Tree {
         let mut tree = Self::default();
         for output in outputs {
             let path = project.root().join(&output.path);
+            // By the hash of the record: files that did not change are seen not to have.
+            if output.entry.md5.as_ref().is_some_and(ObjectId::is_legacy) {
+                if depth == Depth::Files && path.is_dir() {
+                    let root = project.root();
+                    let (id, manifest, _) =
+                        project.cache().legacy_directory(root, &path, reporter)?;
+                    tree.items.insert(output.path.clone(), id);
+                    tree.items.extend(
+                        manifest
+                            .entries()
+                            .iter()
+                            .map(|entry| (output.path.join(&entry.relpath), entry.md5.clone())),
+                    );
+                } else if let Some(content) = legacy_content(project, &path, reporter)? {
+                    tree.items.insert(output.path.clone(), content.id);
+                }
+                continue;
+            }
             if depth == Depth::Files && path.is_dir() {
                 let (manifest, _) = hash_directory(project.root(), &path, reporter)?;
                 tree.items.insert(output.path.clone(), manifest.id());

@@ -12,11 +12,10 @@ use crate::atomic::{Durability, OBJECT_MODE, named, place, sync_directory, tempo
 use crate::content::{
     HashedDirectory, HashedFile, digest_files, hash_known_directory, hash_known_file,
 };
+use crate::legacy::{hash_like, legacy_hash_bytes};
 use crate::link::{Links, unprotect_file};
 use crate::state_format::Known;
-use crate::{
-    LinkKind, Reporter, Stamp, StateIndex, StoreError, hash_bytes, hash_file, walk_directory,
-};
+use crate::{LinkKind, Reporter, Stamp, StateIndex, StoreError, hash_bytes, walk_directory};
 
 /// Up to here each new object is synced by itself; beyond, the whole file system at once is cheaper.
 const SYNC_ONE_BY_ONE: usize = 32;
@@ -107,14 +106,18 @@ impl Cache {
         reporter: &dyn Reporter,
     ) -> Result<bool, StoreError> {
         if fs_err::metadata(path)?.is_file() {
-            return Ok(self.contains(&self.hash_file(path, reporter)?.id));
+            let id = self.hash_file(path, reporter)?.id;
+            return self.contains_bytes(&id, path);
         }
         let files = walk_directory(root, path)?;
         let contents = digest_files(Some(self), path, files, reporter)?;
-        Ok(contents
-            .known
-            .iter()
-            .all(|known| self.contains(&ObjectId::file_from_digest(known.digest))))
+        for (file, known) in contents.files.iter().zip(&contents.known) {
+            let id = ObjectId::file_from_digest(known.digest);
+            if !self.contains_bytes(&id, &file.path)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Makes a file, or each file of a directory, one that can be written to without harm to the
@@ -177,8 +180,8 @@ impl Cache {
     /// Hashes the object again.
     pub fn verify(&self, id: &ObjectId) -> Result<(), StoreError> {
         let path = self.object_path(id);
-        match hash_file(&path) {
-            Ok((found, _)) => same(id, found, path),
+        match hash_like(id, &path) {
+            Ok(found) => same(id, found, path),
             Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 Err(self.missing(id))
             }
@@ -194,7 +197,12 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(self.missing(id)),
             Err(error) => return Err(error.into()),
         };
-        same(id, hash_bytes(&bytes), path)?;
+        let found = if id.is_legacy() {
+            legacy_hash_bytes(&bytes)
+        } else {
+            hash_bytes(&bytes)
+        };
+        same(id, found, path)?;
         Ok(bytes)
     }
 
@@ -207,9 +215,14 @@ impl Cache {
             });
         }
         let bytes = self.read(id)?;
-        Manifest::parse(&bytes).map_err(|source| StoreError::Manifest {
+        let manifest = Manifest::parse(&bytes).map_err(|source| StoreError::Manifest {
             path: self.object_path(id),
             source,
+        })?;
+        Ok(if id.is_legacy() {
+            manifest.into_legacy()
+        } else {
+            manifest
         })
     }
 
@@ -319,13 +332,20 @@ impl Cache {
     }
 }
 
+/// A hash as the name of the same kind of object as `id`.
+pub(crate) fn alike(id: &ObjectId, mut found: ObjectId) -> ObjectId {
+    if id.is_directory() {
+        found = found.as_directory();
+    }
+    if id.is_legacy() {
+        found = found.as_legacy();
+    }
+    found
+}
+
 /// An object's name against what its bytes hash to.
 pub(crate) fn same(id: &ObjectId, found: ObjectId, path: Utf8PathBuf) -> Result<(), StoreError> {
-    let found = if id.is_directory() {
-        found.as_directory()
-    } else {
-        found
-    };
+    let found = alike(id, found);
     if found == *id {
         Ok(())
     } else {

@@ -49,6 +49,9 @@ impl Cache {
                     path: target.to_owned(),
                 });
             }
+            if id.is_legacy() {
+                return self.checkout_legacy_file(id, target, reporter);
+            }
             if self
                 .hash_file(target, &crate::Silent)
                 .is_ok_and(|found| found.id == *id)
@@ -56,6 +59,9 @@ impl Cache {
                 reporter.file(target, metadata.len());
                 return Ok(CheckedOut::default());
             }
+        }
+        if id.is_legacy() {
+            return self.checkout_legacy_file(id, target, reporter);
         }
         let wanted = [self.wanted(id, target.to_owned(), String::new())?];
         let placed = self.place_all(&wanted, reporter)?;
@@ -83,6 +89,9 @@ impl Cache {
         reporter: &dyn Reporter,
     ) -> Result<CheckedOut, StoreError> {
         let manifest = self.manifest(id)?;
+        if id.is_legacy() {
+            return self.checkout_legacy_directory(id, &manifest, root, target, reporter);
+        }
         let entries = manifest.entries();
         // Everything is looked at before anything is changed.
         let objects = entries
@@ -372,7 +381,7 @@ pub fn make_executable(path: &Utf8Path) -> Result<(), StoreError> {
 }
 
 /// A manifest is data from elsewhere: its paths must stay below the directory.
-fn check_relative(id: &ObjectId, relative: &str) -> Result<(), StoreError> {
+pub(crate) fn check_relative(id: &ObjectId, relative: &str) -> Result<(), StoreError> {
     let path = Utf8Path::new(relative);
     let plain = !relative.is_empty()
         && path
@@ -390,7 +399,7 @@ fn check_relative(id: &ObjectId, relative: &str) -> Result<(), StoreError> {
 }
 
 /// A link in place of a directory would lead the write elsewhere.
-fn require_directory(path: &Utf8Path) -> Result<(), StoreError> {
+pub(crate) fn require_directory(path: &Utf8Path) -> Result<(), StoreError> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => Ok(()),
         Ok(_) => Err(StoreError::InTheWay {
@@ -400,7 +409,7 @@ fn require_directory(path: &Utf8Path) -> Result<(), StoreError> {
     }
 }
 
-fn remove_empty_parents(path: &Utf8Path, stop: &Utf8Path) {
+pub(crate) fn remove_empty_parents(path: &Utf8Path, stop: &Utf8Path) {
     for folder in path
         .ancestors()
         .skip(1)

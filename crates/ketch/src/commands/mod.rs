@@ -1,6 +1,7 @@
 //! The commands: one file each, whose doc comment is its manual.
 
 mod add;
+mod cache;
 mod check_ignore;
 mod checkout;
 mod commit;
@@ -68,6 +69,7 @@ pub(crate) enum Command {
     Fsck(fsck::FsckArgs),
     Remote(remote::RemoteArgs),
     Config(config::ConfigArgs),
+    Cache(cache::CacheArgs),
     Install(install::InstallArgs),
     Root(root::RootArgs),
     Version(version::VersionArgs),
@@ -110,6 +112,7 @@ pub(crate) fn run(
         Command::Move(args) => move_data::run(args, settings, printer),
         Command::Unprotect(args) => unprotect::run(args, settings, printer),
         Command::Remote(args) => remote::run(args, settings, printer),
+        Command::Cache(args) => cache::run(args, settings, printer),
         Command::Config(args) => config::run(args, settings, printer),
         Command::Root(args) => root::run(args, settings, printer),
         Command::Version(args) => Ok(version::run(args, settings, printer)),

@@ -26,7 +26,7 @@ pub(super) struct DvcFileMerge<'o> {
     pub(super) objects: &'o dyn Objects,
     pub(super) conflicts: Vec<MergeConflict>,
     /// Directories that came out of it.
-    pub(super) manifests: Vec<Manifest>,
+    pub(super) manifests: Vec<(ObjectId, Manifest)>,
 }
 
 impl DvcFileMerge<'_> {
@@ -173,6 +173,9 @@ impl DvcFileMerge<'_> {
             theirs: Some(theirs),
         };
         let reason = match (directory(ours), directory(theirs)) {
+            (Some(our_id), Some(their_id)) if our_id.is_legacy() != their_id.is_legacy() => {
+                Some("one side records it as DVC 2 did, the other as DVC 3 does".to_owned())
+            }
             (Some(our_id), Some(their_id)) => {
                 match self.directories(path, three, &our_id, &their_id) {
                     Ok(merged) => return merged,
@@ -208,8 +211,11 @@ impl DvcFileMerge<'_> {
             })
         };
         let base = match three.base.and_then(directory) {
-            Some(id) => manifest("that both began with", &id)?,
-            None => Manifest::new(Vec::new()).map_err(|error| error.to_string())?,
+            // Of another hash, all of it has changed.
+            Some(id) if id.is_legacy() == our_id.is_legacy() => {
+                manifest("that both began with", &id)?
+            }
+            _ => Manifest::new(Vec::new()).map_err(|error| error.to_string())?,
         };
         let (ours, theirs) = (
             manifest("of ours", our_id)?,
@@ -229,23 +235,33 @@ impl DvcFileMerge<'_> {
             sizes
         };
         let size_of = |id: &ObjectId| self.objects.size(id);
+        let name = |manifest: &Manifest| {
+            if our_id.is_legacy() {
+                manifest.id().as_legacy()
+            } else {
+                manifest.id()
+            }
+        };
         let conflicting = !merged.conflicts.is_empty();
         let contents = [&merged.ours, &merged.theirs].map(|manifest| {
             let known = if conflicting { [None; 3] } else { sizes };
             let size = merged_size([&base, &ours, &theirs], known, manifest, &size_of);
             let mut content = Entries::new();
-            content.insert("md5".into(), manifest.id().to_string().into());
+            content.insert("md5".into(), name(manifest).to_string().into());
             if let Some(size) = size.and_then(|size| i64::try_from(size).ok()) {
                 content.insert("size".into(), Value::Int(size));
             }
             if let Ok(files) = i64::try_from(manifest.entries().len()) {
                 content.insert("nfiles".into(), Value::Int(files));
             }
-            content.insert("hash".into(), "md5".into());
+            if !our_id.is_legacy() {
+                content.insert("hash".into(), "md5".into());
+            }
             content
         });
         self.conflicts.extend(merged.conflicts);
-        self.manifests.extend([merged.ours, merged.theirs]);
+        let named = [merged.ours, merged.theirs].map(|manifest| (name(&manifest), manifest));
+        self.manifests.extend(named);
         Ok(contents)
     }
 }
@@ -284,10 +300,13 @@ fn content_shown(value: &Value) -> String {
 
 /// The id of a directory whose list of files is an object of the cache.
 fn directory(value: &Value) -> Option<ObjectId> {
-    let is_plain = entry(value, "files").is_none()
-        && entry(value, "cloud").is_none()
-        && entry(value, "hash").and_then(Value::as_str) == Some("md5");
+    let is_plain = entry(value, "files").is_none() && entry(value, "cloud").is_none();
     let id = ObjectId::parse(entry(value, "md5")?.as_str()?).ok()?;
+    let id = match entry(value, "hash").map(Value::as_str) {
+        Some(Some("md5")) => id,
+        None => id.as_legacy(),
+        Some(_) => return None,
+    };
     (is_plain && id.is_directory()).then_some(id)
 }
 

@@ -22,7 +22,7 @@ use self::dvc_file::DvcFileMerge;
 use self::lock_file::merge_lock_file;
 use self::text::{Texts, merged_text, with_markers};
 use self::value::{Merged, Pick, Three};
-use crate::partial::store;
+use crate::partial::store_as;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
 
@@ -147,8 +147,8 @@ fn merge(
 ) -> Result<Outcome, ProjectError> {
     let (merged, conflicts, manifests) = merge_values(project, values, kind);
     let mut directories = Vec::new();
-    for manifest in &manifests {
-        let id = store(project, manifest)?;
+    for (id, manifest) in manifests {
+        store_as(project, &id, &manifest)?;
         if !directories.contains(&id) {
             directories.push(id);
         }
@@ -170,7 +170,7 @@ fn merge_values(
     objects: &dyn Objects,
     values: &[Value; 3],
     kind: FileKind,
-) -> (Merged, Vec<MergeConflict>, Vec<Manifest>) {
+) -> (Merged, Vec<MergeConflict>, Vec<(ObjectId, Manifest)>) {
     let [base, ours, theirs] = values.each_ref().map(Some);
     let three = Three { base, ours, theirs };
     let pick = three.pick();

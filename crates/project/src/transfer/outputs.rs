@@ -25,7 +25,7 @@ pub enum SkipReason {
     /// It comes from another repository, whose remote has it.
     Imported,
     /// It is recorded with the hash of DVC 2, whose objects are elsewhere.
-    LegacyHash,
+    UnknownHash,
     /// It is recorded file by file for a remote that keeps versions.
     CloudVersioned,
 }
@@ -116,7 +116,7 @@ pub(crate) fn outputs(
         } else if entry.files.is_some() || entry.cloud.is_some() {
             skip(SkipReason::CloudVersioned);
         } else if let Some(id) = entry.md5 {
-            if entry.hash.as_deref() == Some("md5") {
+            if id.is_legacy() || entry.hash.as_deref() == Some("md5") {
                 chosen.push(Output {
                     path,
                     id,
@@ -124,7 +124,7 @@ pub(crate) fn outputs(
                     pushed: entry.push,
                 });
             } else {
-                skip(SkipReason::LegacyHash);
+                skip(SkipReason::UnknownHash);
             }
         }
     }

@@ -14,6 +14,7 @@ mod data_states;
 mod git;
 mod interop;
 mod kill;
+mod legacy;
 mod lineage;
 mod links;
 mod merge;

@@ -378,3 +378,37 @@ proptest! {
         prop_assert_eq!(&merged, &ours);
     }
 }
+
+#[test]
+fn directories_of_dvc_2_are_merged_among_its_objects() {
+    let sandbox = Sandbox::new();
+    let legacy = |state: &BTreeMap<String, u8>| {
+        let id = directory(&sandbox, state);
+        let from = sandbox.open().cache().object_path(&id);
+        let to = sandbox.open().cache().object_path(&id.as_legacy());
+        fs_err::create_dir_all(to.parent().unwrap()).unwrap();
+        fs_err::rename(from, to).unwrap();
+        pointer(&id, state.len() as u64, state.len()).replace("  hash: md5\n", "")
+    };
+    let base = legacy(&files([("a", 1)]));
+    let ours = legacy(&files([("a", 1), ("b", 2)]));
+    let theirs = legacy(&files([("a", 3)]));
+    let (merged, report) = merge(&sandbox, "data.dvc", [&base, &ours, &theirs]);
+    assert_eq!(report.conflicts, []);
+    let id = &report.directories[0];
+    assert!(id.is_legacy() && !merged.contains("hash:"), "{merged}");
+    assert_eq!(
+        sandbox.open().cache().manifest(id).unwrap().entries().len(),
+        2
+    );
+
+    // Half upgraded: the two hashes say nothing of each other.
+    let upgraded = directory(&sandbox, &files([("a", 4)]));
+    let (_, report) = merge(
+        &sandbox,
+        "data.dvc",
+        [&base, &ours, &pointer(&upgraded, 1, 1)],
+    );
+    let reason = report.conflicts[0].reason.clone().unwrap();
+    assert!(reason.contains("DVC 2"), "{reason}");
+}

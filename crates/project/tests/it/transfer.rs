@@ -207,14 +207,19 @@ fn says_what_is_wrong() {
 }
 
 #[test]
-fn objects_of_dvc_2_are_left_alone() {
+fn objects_of_another_hash_are_left_alone_and_those_of_dvc_2_are_not() {
     let sandbox = with_data(1);
-    let text = sandbox.read("model.bin.dvc").replace("  hash: md5\n", "");
-    sandbox.write("model.bin.dvc", text);
+    let text = sandbox.read("model.bin.dvc");
+    sandbox.write("model.bin.dvc", text.replace("hash: md5", "hash: sha256"));
     let report = push_all(&sandbox.open());
     assert_eq!(report.skipped.len(), 1);
-    assert_eq!(report.skipped[0].reason, SkipReason::LegacyHash);
+    assert_eq!(report.skipped[0].reason, SkipReason::UnknownHash);
     assert_eq!(report.objects(), 3);
+    // Without a name it is DVC 2's, which no object here is of.
+    sandbox.write("model.bin.dvc", text.replace("  hash: md5\n", ""));
+    let report = push_all(&sandbox.open());
+    assert!(report.skipped.is_empty() && !report.is_complete());
+    assert!(report.remotes[0].transfer.missing[0].is_legacy());
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn check_objects(
     let results = for_each(ids, jobs, |id| {
         let key = id.cache_path();
         let read = options.retry.run(RemoteError::is_transient, || {
-            let mut sink = HashingSink::new();
+            let mut sink = HashingSink::new(id);
             let size = remote.read(&key, &mut sink)?;
             let found = sink.found(id);
             if found == *id {

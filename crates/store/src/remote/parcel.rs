@@ -7,14 +7,14 @@ use camino::Utf8Path;
 use ketch_dvc::ObjectId;
 use tempfile::NamedTempFile;
 
-use super::stream::{VerifiedReader, found};
+use super::stream::{Hasher, VerifiedReader};
 use super::transfer::{Failures, Transfer, TransferReport, is_hopeless, is_not_there, transient};
 use super::workers::for_each;
 use crate::StoreError;
 use crate::atomic::{Durability, named, place, temporary_object};
-use crate::cache::same;
+use crate::cache::{alike, same};
 use crate::content::SMALL;
-use crate::digest::{Digest, Stream, digest_many};
+use crate::digest::digest_many;
 
 /// After so many failures the rest is not tried: the network is down or the disk is full.
 const MOST_FAILURES: usize = 16;
@@ -90,13 +90,20 @@ impl Transfer<'_> {
         } else {
             Vec::new()
         };
-        let messages: Vec<&[u8]> = contents.iter().map(Vec::as_slice).collect();
-        let digests = digest_many(&messages);
+        let found = identify(
+            parcel
+                .iter()
+                .zip(&contents)
+                .map(|((id, _), bytes)| (id, bytes.as_slice())),
+        );
         let send = |(at, (id, size)): (usize, &(ObjectId, u64))| {
-            guarded(failed, || match (messages.get(at), digests.get(at)) {
-                (Some(bytes), Some(digest)) if found(id, *digest) == *id => {
+            guarded(failed, || match (contents.get(at), found.get(at)) {
+                (Some(bytes), Some(found)) if found == id => {
                     let size = bytes.len() as u64;
-                    self.retry(|| self.remote.write(&id.cache_path(), &mut &**bytes, size))?;
+                    self.retry(|| {
+                        self.remote
+                            .write(&id.cache_path(), &mut bytes.as_slice(), size)
+                    })?;
                     self.reporter.file(&self.cache.object_path(id), size);
                     Ok(())
                 }
@@ -139,8 +146,8 @@ impl Transfer<'_> {
                     landed.push((results.len(), bytes));
                     Ok(Some(size))
                 }
-                Landing::Large { file, digest, size } => {
-                    self.place_verified(id, file, digest)?;
+                Landing::Large { file, found, size } => {
+                    self.place_verified(id, file, found)?;
                     self.reporter.file(&self.cache.object_path(id), size);
                     Ok(Some(size))
                 }
@@ -163,14 +170,16 @@ impl Transfer<'_> {
         results: &mut [Result<Option<u64>, Option<StoreError>>],
         failed: &AtomicUsize,
     ) {
-        let messages: Vec<&[u8]> = landed.iter().map(|(_, bytes)| bytes.as_slice()).collect();
-        let digests = digest_many(&messages);
-        for ((at, bytes), digest) in landed.iter().zip(digests) {
+        let contents = landed
+            .iter()
+            .filter_map(|(at, bytes)| Some((parcel.get(*at)?, bytes.as_slice())));
+        let all_found = identify(contents);
+        for ((at, bytes), found) in landed.iter().zip(all_found) {
             let (Some(id), Some(result)) = (parcel.get(*at), results.get_mut(*at)) else {
                 continue;
             };
             let placed = guarded(failed, || {
-                self.check(id, digest)?;
+                self.check(id, found)?;
                 let path = self.cache.object_path(id);
                 let mut file = temporary_object(&path)?;
                 file.write_all(bytes)
@@ -191,7 +200,7 @@ impl Transfer<'_> {
         let path = self.cache.object_path(id);
         let key = id.cache_path();
         let landed = self.retry.run(transient, || {
-            let mut sink = Sink::new(&path);
+            let mut sink = Sink::new(&path, id);
             match self.remote.read(&key, &mut sink) {
                 Ok(_) => Ok(sink.end()),
                 // The disk is full, say: not the remote's fault.
@@ -211,19 +220,38 @@ impl Transfer<'_> {
         &self,
         id: &ObjectId,
         file: NamedTempFile,
-        digest: Digest,
+        found: ObjectId,
     ) -> Result<(), StoreError> {
-        self.check(id, digest)?;
+        self.check(id, found)?;
         let path = self.cache.object_path(id);
         Ok(place(file, &path, Durability::Buffered)?)
     }
 
-    fn check(&self, id: &ObjectId, digest: Digest) -> Result<(), StoreError> {
-        if found(id, digest) == *id {
-            return Ok(());
+    fn check(&self, id: &ObjectId, found: ObjectId) -> Result<(), StoreError> {
+        if found == *id {
+            Ok(())
+        } else {
+            Err(self.damaged(&id.cache_path(), found).into())
         }
-        Err(self.damaged(&id.cache_path(), found(id, digest)).into())
     }
+}
+
+/// What each of these contents is, as the same kind of object as the one it should be.
+fn identify<'b>(contents: impl Iterator<Item = (&'b ObjectId, &'b [u8])>) -> Vec<ObjectId> {
+    let (ids, messages): (Vec<&ObjectId>, Vec<&[u8]>) = contents.unzip();
+    let digests = digest_many(&messages);
+    let named = ids.iter().zip(&messages).zip(digests);
+    named
+        .map(|((id, bytes), digest)| {
+            if id.is_legacy() {
+                let mut hasher = Hasher::of(id);
+                hasher.update(bytes);
+                hasher.finish(id)
+            } else {
+                alike(id, ObjectId::file_from_digest(digest))
+            }
+        })
+        .collect()
 }
 
 /// What came from a remote.
@@ -232,7 +260,8 @@ enum Landing {
     Small(Vec<u8>),
     Large {
         file: NamedTempFile,
-        digest: Digest,
+        /// What the bytes hashed to.
+        found: ObjectId,
         /// In bytes.
         size: u64,
     },
@@ -242,17 +271,19 @@ enum Landing {
 /// object's place beyond.
 struct Sink<'a> {
     path: &'a Utf8Path,
+    id: &'a ObjectId,
     memory: Vec<u8>,
-    large: Option<(NamedTempFile, Stream)>,
+    large: Option<(NamedTempFile, Hasher)>,
     size: u64,
     /// Why the file could not be written; the remote is not to blame then.
     failure: Option<io::Error>,
 }
 
 impl<'a> Sink<'a> {
-    fn new(path: &'a Utf8Path) -> Self {
+    fn new(path: &'a Utf8Path, id: &'a ObjectId) -> Self {
         Self {
             path,
+            id,
             memory: Vec::new(),
             large: None,
             size: 0,
@@ -263,9 +294,9 @@ impl<'a> Sink<'a> {
     fn end(self) -> Landing {
         match self.large {
             None => Landing::Small(self.memory),
-            Some((file, stream)) => Landing::Large {
+            Some((file, hasher)) => Landing::Large {
                 file,
-                digest: stream.finish(),
+                found: hasher.finish(self.id),
                 size: self.size,
             },
         }
@@ -278,15 +309,15 @@ impl<'a> Sink<'a> {
                 return Ok(());
             }
             let mut file = temporary_object(self.path)?;
-            let mut stream = Stream::new();
+            let mut hasher = Hasher::of(self.id);
             file.write_all(&self.memory)?;
-            stream.update(&self.memory);
+            hasher.update(&self.memory);
             self.memory = Vec::new();
-            self.large = Some((file, stream));
+            self.large = Some((file, hasher));
         }
-        if let Some((file, stream)) = &mut self.large {
+        if let Some((file, hasher)) = &mut self.large {
             file.write_all(bytes)?;
-            stream.update(bytes);
+            hasher.update(bytes);
         }
         Ok(())
     }
@@ -374,16 +405,16 @@ mod tests {
         let path = Utf8Path::from_path(guard.path()).unwrap().join("ab/object");
         for size in [0, 1, SMALL as usize, SMALL as usize + 1, 3 * SMALL as usize] {
             let bytes = vec![7; size];
-            let mut sink = Sink::new(&path);
+            let id = crate::hash_bytes(&bytes);
+            let mut sink = Sink::new(&path, &id);
             for piece in bytes.chunks(100_000) {
                 sink.write_all(piece).unwrap();
             }
             match sink.end() {
                 Landing::Small(found) => assert!(size as u64 <= SMALL && found == bytes),
-                Landing::Large { file, digest, size } => {
+                Landing::Large { file, found, size } => {
                     assert!(size > SMALL);
-                    assert_eq!(size, bytes.len() as u64);
-                    assert_eq!(digest, digest_many(&[&bytes])[0]);
+                    assert_eq!((found, size), (id.clone(), bytes.len() as u64));
                     assert_eq!(fs_err::read(file.path()).unwrap(), bytes);
                 }
                 Landing::Missing => panic!("it is there"),

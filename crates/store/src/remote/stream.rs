@@ -2,16 +2,17 @@
 
 use std::io::{self, Read, Write};
 
-use ketch_dvc::ObjectId;
+use ketch_dvc::{LegacyHasher, ObjectId};
 
-use crate::digest::{Digest, Stream};
+use crate::cache::alike;
+use crate::digest::Stream;
 
 /// The reader of an object that fails at its end when the bytes are not those its name promises, so
 /// that whoever writes them elsewhere does not finish.
 pub(crate) struct VerifiedReader<R> {
     inner: R,
     id: ObjectId,
-    hasher: Option<Stream>,
+    hasher: Option<Hasher>,
     /// What the bytes hashed to, when that was not the name.
     pub(crate) damaged: Option<ObjectId>,
 }
@@ -21,7 +22,7 @@ impl<R: Read> VerifiedReader<R> {
         Self {
             inner,
             id: id.clone(),
-            hasher: Some(Stream::new()),
+            hasher: Some(Hasher::of(id)),
             damaged: None,
         }
     }
@@ -37,7 +38,7 @@ impl<R: Read> Read for VerifiedReader<R> {
         } else if !buffer.is_empty()
             && let Some(hasher) = self.hasher.take()
         {
-            let found = found(&self.id, hasher.finish());
+            let found = hasher.finish(&self.id);
             if found != self.id {
                 self.damaged = Some(found);
             }
@@ -53,16 +54,16 @@ impl<R: Read> Read for VerifiedReader<R> {
 }
 
 /// Keeps nothing of what is written but its digest.
-pub(crate) struct HashingSink(Stream);
+pub(crate) struct HashingSink(Hasher);
 
 impl HashingSink {
-    pub(crate) fn new() -> Self {
-        Self(Stream::new())
+    pub(crate) fn new(id: &ObjectId) -> Self {
+        Self(Hasher::of(id))
     }
 
     /// What the bytes are, as the same kind of object as `id`.
     pub(crate) fn found(self, id: &ObjectId) -> ObjectId {
-        found(id, self.0.finish())
+        self.0.finish(id)
     }
 }
 
@@ -77,13 +78,35 @@ impl Write for HashingSink {
     }
 }
 
-/// What bytes with this digest are, as the same kind of object as `id`.
-pub(crate) fn found(id: &ObjectId, digest: Digest) -> ObjectId {
-    let found = ObjectId::file_from_digest(digest);
-    if id.is_directory() {
-        found.as_directory()
-    } else {
-        found
+/// The hash that an object's name is made of.
+pub(crate) enum Hasher {
+    Raw(Stream),
+    Legacy(LegacyHasher),
+}
+
+impl Hasher {
+    pub(crate) fn of(id: &ObjectId) -> Self {
+        if id.is_legacy() {
+            Self::Legacy(LegacyHasher::new())
+        } else {
+            Self::Raw(Stream::new())
+        }
+    }
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Raw(hasher) => hasher.update(bytes),
+            Self::Legacy(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// What was hashed, as the same kind of object as `id`.
+    pub(crate) fn finish(self, id: &ObjectId) -> ObjectId {
+        let found = match self {
+            Self::Raw(hasher) => ObjectId::file_from_digest(hasher.finish()),
+            Self::Legacy(hasher) => hasher.finish(),
+        };
+        alike(id, found)
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::workers::for_each;
 use super::{FailureKind, Remote, RemoteError, Retry};
+use crate::cache::alike;
 use crate::{Cache, Reporter, StoreError, hash_bytes};
 
 /// Below this many objects each is asked for by itself.
@@ -271,23 +272,38 @@ impl<'a> Transfer<'a> {
     /// Which objects the remote has, with their sizes: asked for one by one, or listed when that is
     /// fewer requests.
     fn lookup(&self, ids: &[ObjectId]) -> Result<HashMap<ObjectId, u64>, StoreError> {
+        // Objects of DVC 2 are in other folders.
+        let (legacy, ids): (Vec<&ObjectId>, Vec<&ObjectId>) =
+            ids.iter().partition(|id| id.is_legacy());
+        let mut there = self.lookup_in("", &legacy)?;
+        there.extend(self.lookup_in("files/md5/", &ids)?);
+        Ok(there)
+    }
+
+    fn lookup_in(
+        &self,
+        folder: &str,
+        ids: &[&ObjectId],
+    ) -> Result<HashMap<ObjectId, u64>, StoreError> {
         let capabilities = self.remote.capabilities();
         if ids.len() >= FEW && capabilities.list && !capabilities.cheap_lookup {
             // Hashes are spread evenly: one folder tells how full the others are.
-            let first = self.list_prefix("00")?;
+            let first = self.list_prefix(folder, "00")?;
             let requests = PREFIXES.max(first.len() * PREFIXES / PAGE);
             if requests < ids.len() {
                 let prefixes: BTreeSet<&str> =
                     ids.iter().filter_map(|id| id.hex().get(..2)).collect();
                 let prefixes: Vec<&str> = prefixes.into_iter().collect();
-                let listed = for_each(&prefixes, self.jobs, |prefix| self.list_prefix(prefix));
+                let listed = for_each(&prefixes, self.jobs, |prefix| {
+                    self.list_prefix(folder, prefix)
+                });
                 let mut there = HashMap::new();
                 for part in listed {
                     there.extend(part?);
                 }
                 return Ok(ids
                     .iter()
-                    .filter_map(|id| Some((id.clone(), *there.get(&id.cache_path())?)))
+                    .filter_map(|id| Some(((*id).clone(), *there.get(&id.cache_path())?)))
                     .collect());
             }
         }
@@ -297,17 +313,17 @@ impl<'a> Transfer<'a> {
         let mut there = HashMap::new();
         for (id, size) in ids.iter().zip(sizes) {
             if let Some(size) = size? {
-                there.insert(id.clone(), size);
+                there.insert((*id).clone(), size);
             }
         }
         Ok(there)
     }
 
-    fn list_prefix(&self, prefix: &str) -> Result<HashMap<String, u64>, StoreError> {
+    fn list_prefix(&self, folder: &str, prefix: &str) -> Result<HashMap<String, u64>, StoreError> {
         let listed = self.retry(|| {
             let mut found = HashMap::new();
             self.remote
-                .list(&format!("files/md5/{prefix}"), &mut |key, size| {
+                .list(&format!("{folder}{prefix}"), &mut |key, size| {
                     found.insert(key.to_owned(), size);
                 })?;
             Ok(found)
@@ -332,12 +348,18 @@ impl<'a> Transfer<'a> {
             Err(error) if is_not_there(&error) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        let found = hash_bytes(&bytes).as_directory();
+        let found = alike(id, hash_bytes(&bytes));
         if found != *id {
             return Err(self.damaged(&key, found).into());
         }
         Manifest::parse(&bytes)
-            .map(Some)
+            .map(|manifest| {
+                Some(if id.is_legacy() {
+                    manifest.into_legacy()
+                } else {
+                    manifest
+                })
+            })
             .map_err(|source| StoreError::Manifest {
                 path: key.into(),
                 source,

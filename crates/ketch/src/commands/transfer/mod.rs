@@ -58,7 +58,7 @@ fn tell(printer: &Printer, moved: &Moved, done: &str) {
             // Somebody wrote that into the file; saying it every time would be noise.
             SkipReason::NotPushed => continue,
             SkipReason::Imported => "it comes from another repository, whose remote has it",
-            SkipReason::LegacyHash => "it is recorded with the hash of DVC 2",
+            SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
             SkipReason::CloudVersioned => "it is recorded for a remote that keeps versions",
         };
         printer.note(format_args!("`{}` was left out: {why}", output.path));
