@@ -165,6 +165,9 @@ pub enum ProjectError {
     #[error("`{path}` was recorded by DVC 2, and {absent} of its files are not here")]
     PartlyHere { path: Utf8PathBuf, absent: u64 },
 
+    #[error("remote `{remote}` cannot be listed, so it keeps no run cache")]
+    NoRunCache { remote: String },
+
     #[error("there is a Git hook `{path}` already")]
     HookExists { path: Utf8PathBuf },
 
@@ -269,6 +272,9 @@ impl ProjectError {
             }
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
+            Self::NoRunCache { .. } => {
+                "choose another one with `--remote`, or leave out `--run-cache`".to_owned()
+            }
             Self::PartlyHere { path, .. } => {
                 format!("get them with `ketch pull '{path}.dvc'`, then try again")
             }

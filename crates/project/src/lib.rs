@@ -100,8 +100,9 @@ pub use stage::{Index, Stage, TrackedData};
 pub use status::{DataStatus, StageStatus, StatusReport, status};
 pub use transfer::{
     ExportOptions, ExportReport, Exported, Moved, OutputRemoteStatus, PullOptions, PullReport,
-    RemoteChoice, RemoteFsckReport, RemoteState, RemoteStatusReport, RemoteTransfer, SkipReason,
-    Skipped, TransferSelection, export, fetch, pull, push, remote_fsck, remote_status,
+    RemoteChoice, RemoteFsckReport, RemoteState, RemoteStatusReport, RemoteTransfer, RunsMoved,
+    SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs, pull, push, push_runs,
+    remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -85,7 +85,7 @@ pub(super) fn run(
         let why = match output.reason {
             SkipReason::NotPushed => "it is never pushed",
             SkipReason::Imported => "it comes from another repository, whose remote has it",
-            SkipReason::LegacyHash => "it is recorded with the hash of DVC 2",
+            SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
             SkipReason::CloudVersioned => "it is recorded for a remote that keeps versions",
         };
         printer.note(format_args!("`{}` was left out: {why}", output.path));

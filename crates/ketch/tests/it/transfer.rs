@@ -102,3 +102,22 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
     let lost = project.ketch(["export", "--to", plain.as_str()]).failure(1);
     assert!(lost.stderr.contains("is not on remote `store`"), "{lost}");
 }
+
+#[test]
+fn results_of_runs_go_along_when_asked_for() {
+    let project = crate::support::pipeline();
+    let _ = project.ketch(["repro"]).success();
+    let _ = project
+        .ketch(["remote", "add", "-d", "st", "../store"])
+        .success();
+    let sent = project.ketch(["push", "--run-cache"]).success();
+    assert!(
+        sent.stdout.ends_with("2 results of the run cache pushed\n"),
+        "{sent}"
+    );
+    fs_err::remove_dir_all(project.path(".dvc/cache")).expect("removed");
+    let got = project.ketch(["--json", "fetch", "--run-cache"]).success();
+    let report: serde_json::Value = serde_json::from_str(&got.stdout).expect("JSON");
+    assert_eq!(report["run_cache"]["runs"], 2);
+    assert_eq!(report["remotes"][0]["remote"], "st");
+}

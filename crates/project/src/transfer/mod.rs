@@ -10,6 +10,7 @@ mod push;
 mod remote_fsck;
 mod remote_status;
 mod remotes;
+mod runs;
 
 pub use export::{ExportOptions, ExportReport, Exported, export};
 pub use fetch::fetch;
@@ -20,3 +21,4 @@ pub use push::push;
 pub use remote_fsck::{RemoteFsckReport, remote_fsck};
 pub use remote_status::{OutputRemoteStatus, RemoteState, RemoteStatusReport, remote_status};
 pub use remotes::RemoteChoice;
+pub use runs::{RunsMoved, fetch_runs, push_runs};

@@ -110,6 +110,20 @@ impl RemoteChoice {
         Ok(open_remote(&settings).map_err(StoreError::from)?)
     }
 
+    /// The remote for what belongs to no output: the named or the default one.
+    pub(super) fn one(&self, project: &Project) -> Result<Group, ProjectError> {
+        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
+            .map_err(StoreError::from)?;
+        Ok(Group {
+            remote: self.open(project, &settings)?,
+            options: TransferOptions {
+                jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
+                retry: self.retry,
+            },
+            outputs: Vec::new(),
+        })
+    }
+
     pub(super) fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
         let directory = project.root().join(".dvc");
         let own = ["config", "config.local"].map(|name| directory.join(name));

@@ -20,6 +20,7 @@ mod links;
 mod merge;
 mod pipeline;
 mod repro;
+mod runs;
 mod sandbox;
 mod transfer;
 mod worktree;

@@ -23,7 +23,7 @@ impl Default for Retry {
 
 impl Retry {
     /// Runs `attempt` until it succeeds, fails for good, or was tried often enough.
-    pub(crate) fn run<T, E>(
+    pub fn run<T, E>(
         self,
         is_transient: impl Fn(&E) -> bool,
         mut attempt: impl FnMut() -> Result<T, E>,

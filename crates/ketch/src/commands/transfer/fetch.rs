@@ -1,9 +1,9 @@
 //! `ketch fetch`
 
 use clap::Args;
-use ketch_project::fetch;
+use ketch_project::{fetch, fetch_runs};
 
-use super::{TransferArgs, status, tell};
+use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -29,8 +29,17 @@ pub(in crate::commands) fn run(
     let selection = args.transfer.selection(&project, settings);
     let progress = FileProgress::new(printer);
     let moved = fetch(&project, &selection, &progress)?;
+    let runs = if args.transfer.run_cache {
+        Some(fetch_runs(&project, &selection.remote, &progress)?)
+    } else {
+        None
+    };
     drop(progress);
-    printer.json(&moved);
+    printer.json(&WithRuns {
+        report: &moved,
+        run_cache: &runs,
+    });
     tell(printer, &moved, "fetched");
-    Ok(status(moved.is_complete()))
+    let whole = tell_runs(printer, runs.as_ref(), "fetched");
+    Ok(status(moved.is_complete() && whole))
 }

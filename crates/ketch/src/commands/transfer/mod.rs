@@ -5,7 +5,8 @@ pub(super) mod pull;
 pub(super) mod push;
 
 use clap::Args;
-use ketch_project::{Moved, Project, SkipReason, TransferSelection};
+use ketch_project::{Moved, Project, RunsMoved, SkipReason, TransferSelection};
+use serde::Serialize;
 
 use crate::exit::ExitStatus;
 use crate::printer::Printer;
@@ -27,6 +28,10 @@ pub(crate) struct TransferArgs {
     /// Objects moved at once
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<usize>,
+
+    /// Move the results of all earlier runs too, with their outputs
+    #[arg(long)]
+    run_cache: bool,
 }
 
 impl TransferArgs {
@@ -36,6 +41,37 @@ impl TransferArgs {
             remote: remote_choice(settings, self.remote.clone(), self.jobs),
         }
     }
+}
+
+/// A report, and what was moved of the run cache if that was asked for.
+#[derive(Debug, Serialize)]
+struct WithRuns<'r, R> {
+    #[serde(flatten)]
+    report: &'r R,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_cache: &'r Option<RunsMoved>,
+}
+
+/// Says what was moved of the run cache; whether all of it is there now.
+fn tell_runs(printer: &Printer, runs: Option<&RunsMoved>, done: &str) -> bool {
+    let Some(runs) = runs else { return true };
+    match runs.runs {
+        0 => printer.line("Every result of the run cache is there."),
+        1 => printer.line(format_args!("1 result of the run cache {done}")),
+        results => printer.line(format_args!("{results} results of the run cache {done}")),
+    }
+    for path in &runs.damaged {
+        printer.warning(format_args!(
+            "`{path}` is not what its name promises and was left out"
+        ));
+    }
+    for id in &runs.transfer.missing {
+        printer.warning(format_args!(
+            "object `{id}` of an earlier run is neither in the cache nor on remote `{}`",
+            runs.remote
+        ));
+    }
+    runs.is_complete()
 }
 
 /// Says what was moved ("3 files pushed"), what could not be, and why some outputs were not tried.

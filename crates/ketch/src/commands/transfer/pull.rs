@@ -1,9 +1,9 @@
 //! `ketch pull`
 
 use clap::Args;
-use ketch_project::{Overwrite, PullOptions, pull};
+use ketch_project::{Overwrite, PullOptions, fetch_runs, pull};
 
-use super::{TransferArgs, status, tell};
+use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -47,8 +47,16 @@ pub(in crate::commands) fn run(
     };
     let progress = FileProgress::new(printer);
     let report = pull(&project, &options, &progress)?;
+    let runs = if args.transfer.run_cache {
+        Some(fetch_runs(&project, &options.from.remote, &progress)?)
+    } else {
+        None
+    };
     drop(progress);
-    printer.json(&report);
+    printer.json(&WithRuns {
+        report: &report,
+        run_cache: &runs,
+    });
     for path in &report.checkout.restored {
         let mark = if report.checkout.added.contains(path) {
             "A"
@@ -61,6 +69,7 @@ pub(in crate::commands) fn run(
         ));
     }
     tell(printer, &report.fetch, "fetched");
+    let whole = tell_runs(printer, runs.as_ref(), "fetched");
     if let Some(folder) = options
         .trash
         .filter(|_| !report.checkout.trashed.is_empty())
@@ -69,6 +78,6 @@ pub(in crate::commands) fn run(
             "what was overwritten and saved nowhere is in .ketch/trash/{folder}"
         ));
     }
-    let complete = report.fetch.is_complete() && report.checkout.missing.is_empty();
+    let complete = whole && report.fetch.is_complete() && report.checkout.missing.is_empty();
     Ok(status(complete || args.allow_missing))
 }

@@ -1,9 +1,9 @@
 //! `ketch push`
 
 use clap::Args;
-use ketch_project::push;
+use ketch_project::{push, push_runs};
 
-use super::{TransferArgs, status, tell};
+use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -30,8 +30,17 @@ pub(in crate::commands) fn run(
     let selection = args.transfer.selection(&project, settings);
     let progress = FileProgress::new(printer);
     let moved = push(&project, &selection, &progress)?;
+    let runs = if args.transfer.run_cache {
+        Some(push_runs(&project, &selection.remote, &progress)?)
+    } else {
+        None
+    };
     drop(progress);
-    printer.json(&moved);
+    printer.json(&WithRuns {
+        report: &moved,
+        run_cache: &runs,
+    });
     tell(printer, &moved, "pushed");
-    Ok(status(moved.is_complete()))
+    let whole = tell_runs(printer, runs.as_ref(), "pushed");
+    Ok(status(moved.is_complete() && whole))
 }

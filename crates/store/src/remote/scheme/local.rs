@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use camino::Utf8PathBuf;
 
 use super::{RemoteError, RemoteSettings, Scheme};
-use crate::atomic::temporary_object;
+use crate::atomic::{temporary_beside, temporary_object};
 use crate::remote::stream::copy;
 use crate::remote::{Capabilities, Remote};
 
@@ -126,7 +126,13 @@ impl Remote for Local {
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
         let failed = |error| self.failed("write", key, error);
         let path = self.root.join(key);
-        let mut file = temporary_object(&path).map_err(failed)?;
+        // DVC overwrites results of the run cache, and keeps objects from being written to.
+        let mut file = if key.starts_with("runs/") {
+            temporary_beside(&path)
+        } else {
+            temporary_object(&path)
+        }
+        .map_err(failed)?;
         copy(source, &mut file, size).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
