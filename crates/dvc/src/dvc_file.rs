@@ -1,9 +1,12 @@
 //! `.dvc` files: one tracked file or directory, or one import.
 
+use md5::{Digest, Md5};
+
+use crate::json::to_sorted_json;
 use crate::output_entry::{EntryPlace, Fields};
 use crate::schema::Source;
 use crate::yaml::{self, Value};
-use crate::{FormatError, OutputEntry};
+use crate::{FormatError, ObjectId, OutputEntry};
 
 /// A `.dvc` file.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -83,6 +86,24 @@ impl DvcFile {
         yaml::update_text(original, &value).unwrap_or_else(|| yaml::emit_readable(&value))
     }
 
+    /// What `md5` of an import's file is: the MD5 of what defines it, by which DVC sees edits.
+    ///
+    /// It is made of the file as JSON with sorted keys, without what is only for people and without
+    /// what follows from a hash. None where DVC fails too: the file holds a date.
+    pub fn definition_checksum(&self) -> Option<String> {
+        let Value::Mapping(mut fields) = self.to_value() else {
+            return None;
+        };
+        fields.retain(|key, value| match &**key {
+            "md5" => false,
+            "wdir" => value.as_str() != Some("."),
+            _ => true,
+        });
+        let json = to_sorted_json(&defining(Value::Mapping(fields)))?;
+        let digest: [u8; 16] = Md5::digest(json).into();
+        Some(ObjectId::file_from_digest(digest).hex().to_owned())
+    }
+
     fn to_value(&self) -> Value {
         let list = |entries: &[OutputEntry]| {
             let values: Vec<_> = entries.iter().map(OutputEntry::to_dvc_file_value).collect();
@@ -101,10 +122,56 @@ impl DvcFile {
     }
 }
 
+/// Keys that do not count in the checksum of a definition, at any depth.
+const NOT_DEFINING: &[&str] = &[
+    "desc", "type", "labels", "meta", "locked", "frozen", "metric", "persist", "isexec", "size",
+    "nfiles",
+];
+
+fn defining(value: Value) -> Value {
+    match value {
+        Value::Mapping(fields) => Value::Mapping(
+            fields
+                .into_iter()
+                .filter(|(key, _)| !NOT_DEFINING.contains(&&**key))
+                .map(|(key, value)| (key, defining(value)))
+                .collect(),
+        ),
+        Value::Sequence(items) => Value::Sequence(items.into_iter().map(defining).collect()),
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ObjectId;
+
+    /// Imports that DVC 3.67.1 wrote: of a repository, a file, an HTTP server, without download.
+    const IMPORTS: [&str; 4] = [
+        "md5: 5d7a47ab0638b231b9a088deec631f82\nfrozen: true\ndeps:\n- path: data\n  repo:\n    url: ../src\n    rev_lock: a41ab4125b13340edb55e66bff68f3f1962a03a5\nouts:\n- md5: 8b3662b0d460701f7734cdf533c5aa85.dir\n  size: 4\n  nfiles: 2\n  hash: md5\n  path: d1\n",
+        "md5: 9b7b06208c27cea2fe08e71125e7bbfb\nfrozen: true\ndeps:\n- md5: 9ffbf43126e33be52cd2bf7e01d627f9\n  size: 2\n  isexec: true\n  hash: md5\n  path: ../ext/e.csv\nouts:\n- md5: 9ffbf43126e33be52cd2bf7e01d627f9\n  size: 2\n  hash: md5\n  path: e.csv\n",
+        "md5: ab3ea150b7719f078c79a7c6bc2cfb07\nfrozen: true\ndeps:\n- checksum: '\"abc-DEF\"'\n  size: 3\n  hash: md5\n  path: http://127.0.0.1:8765/h.txt\nouts:\n- md5: 419019e611c59f11d6f58420a21d01d4\n  size: 3\n  hash: md5\n  path: h.txt\n",
+        "md5: a1fd2479d6afc61e874e19f3c0edc921\nfrozen: true\ndeps:\n- path: code\n  repo:\n    url: ../src\n    rev_lock: a41ab4125b13340edb55e66bff68f3f1962a03a5\nouts:\n- hash: md5\n  path: ncode\n",
+    ];
+
+    #[test]
+    fn the_checksum_of_an_import_is_that_of_dvc() {
+        for text in IMPORTS {
+            let mut file = DvcFile::parse(text, "x.dvc").unwrap();
+            // DVC reads it in lower case, but made the checksum of what the server said.
+            if let Some(checksum) = &mut file.deps[0].checksum {
+                assert_eq!(checksum, "\"abc-def\"");
+                *checksum = "\"abc-DEF\"".to_owned();
+            }
+            assert_eq!(file.definition_checksum(), file.md5);
+            assert_eq!(file.to_text(), text);
+            file.desc = Some("words".to_owned());
+            file.meta = Some(Value::Int(1));
+            assert_eq!(file.definition_checksum(), file.md5);
+            file.outs[0].path = "other".to_owned();
+            assert_ne!(file.definition_checksum(), file.md5);
+        }
+    }
 
     /// Written by DVC 3.67.1.
     const FILES: [&str; 5] = [

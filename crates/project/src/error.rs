@@ -177,6 +177,10 @@ pub enum ProjectError {
     #[error("`{file}` is an import, which cannot be moved")]
     ImportMoved { file: Utf8PathBuf },
 
+    /// Another repository or a URL, and what is taken from there.
+    #[error(transparent)]
+    Import(#[from] crate::import::ImportError),
+
     #[error("this would delete {objects} objects of {bytes} bytes, and all records of them")]
     WouldDestroy { objects: u64, bytes: u64 },
 }
@@ -203,6 +207,7 @@ impl ProjectError {
         let hint = match self {
             Self::Store(error) => return error.hint(),
             Self::Format(error) => return error.hint().map(str::to_owned),
+            Self::Import(error) => return error.hint(),
             Self::Config { hint, .. } => return hint.clone(),
             Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
             Self::NotAGitRepository { .. } => "make one with `git init`".to_owned(),

@@ -15,6 +15,13 @@ use crate::ProjectError;
 pub struct CommitId(String);
 
 impl CommitId {
+    /// The commit of a full id, which need not be here; none if it is no id.
+    pub(crate) fn from_hex(text: &str) -> Option<Self> {
+        let whole = matches!(text.len(), 40 | 64);
+        let hex = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (whole && hex).then(|| Self(text.to_ascii_lowercase()))
+    }
+
     /// The hexadecimal digits.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -53,6 +60,18 @@ impl Git {
             }),
             Err(error) => Err(error),
         }
+    }
+
+    /// Git in a directory that may be a bare repository; whether it is one at all shows later.
+    pub(crate) fn at(directory: &Utf8Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+        }
+    }
+
+    /// Where it runs.
+    pub(crate) fn directory(&self) -> &Utf8Path {
+        &self.directory
     }
 
     /// The top of the work tree.
@@ -275,6 +294,13 @@ impl Git {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<std::process::Output, ProjectError> {
+        self.command(arguments)
+            .output()
+            .map_err(|source| ProjectError::GitUnavailable { source })
+    }
+
+    /// `git` that is not started yet, with nobody to ask.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("git");
         command
             .args(arguments)
@@ -294,8 +320,6 @@ impl Git {
             command.env_remove(variable);
         }
         command
-            .output()
-            .map_err(|source| ProjectError::GitUnavailable { source })
     }
 }
 

@@ -33,6 +33,7 @@ mod gc;
 mod git;
 mod gitignore;
 mod graph;
+mod import;
 mod init;
 mod install;
 mod known_settings;
@@ -82,6 +83,12 @@ pub use error::{ProjectError, StageFailure};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
 pub use gc::{GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
 pub use git::{CommitId, Git, Identity};
+pub use import::{
+    Bringing, GetOptions, GetReport, ImportError, ImportOptions, ImportReport, ImportUpdate,
+    OnExisting, SourceListOptions, SourceSpec, UpdateDestination, UpdateOptions, UpdateReport,
+    UpdatedImport, UrlDestination, UrlGetOptions, UrlImportOptions, UrlListEntry, UrlListOptions,
+    get, get_url, import, import_updates, import_url, list_source, list_url, storage_url, update,
+};
 pub use init::{Existing, InitOptions, InitReport, init};
 pub use install::install_hooks;
 pub use legacy::{Migrate, MigrateMode, MigrateReport, migrate_cache};

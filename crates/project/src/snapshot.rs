@@ -35,6 +35,11 @@ pub(crate) struct Snapshot {
 pub(crate) struct Blobs(HashMap<String, String>);
 
 impl Snapshot {
+    /// Of files that were read already, by path relative to their project's root.
+    pub(crate) fn of_files(files: Vec<(Utf8PathBuf, String)>) -> Self {
+        Self { files }
+    }
+
     /// The work tree as it is now.
     pub(crate) fn of_workspace(project: &Project) -> Result<Self, ProjectError> {
         let files = find_in_project(project.root(), &is_ours)?

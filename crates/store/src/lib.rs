@@ -33,6 +33,7 @@ mod legacy;
 mod link;
 mod lock;
 mod path_lock;
+mod receive;
 pub mod remote;
 mod reporter;
 mod stamp;

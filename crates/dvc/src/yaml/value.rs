@@ -91,6 +91,12 @@ impl Value {
         }
     }
 
+    /// The JSON that Python's `json.dumps(…, sort_keys=True)` makes of it, of which DVC makes
+    /// hashes. None where Python fails: there is a date in it, or keys of two kinds.
+    pub fn to_sorted_json(&self) -> Option<String> {
+        crate::json::to_sorted_json(self)
+    }
+
     /// What the value is, for a message.
     pub fn kind_name(&self) -> &'static str {
         match self {

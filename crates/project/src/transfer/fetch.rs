@@ -3,8 +3,9 @@
 use ketch_store::Reporter;
 use ketch_store::remote::download;
 
-use super::outputs::outputs;
-use super::{Moved, RemoteTransfer, TransferSelection};
+use super::outputs::{imports, outputs};
+use super::{Moved, RemoteTransfer, SkipReason, TransferSelection};
+use crate::import::fetch_imports;
 use crate::{Project, ProjectError};
 
 /// Gets the objects of outputs that the cache lacks. The work tree stays as it is.
@@ -17,9 +18,17 @@ pub fn fetch(
     reporter: &dyn Reporter,
 ) -> Result<Moved, ProjectError> {
     let _lock = project.lock()?;
-    let (wanted, skipped) = outputs(project, &options.targets)?;
-    let mut remotes = Vec::new();
-    for group in options.remote.groups(project, wanted)? {
+    let (wanted, mut skipped) = outputs(project, &options.targets)?;
+    // These come from where they were imported, whatever remotes there are here.
+    let imports = imports(project, &skipped)?;
+    skipped.retain(|one| one.reason != SkipReason::Imported);
+    let groups = if wanted.is_empty() && !imports.is_empty() && options.remote.name.is_none() {
+        Vec::new()
+    } else {
+        options.remote.groups(project, wanted)?
+    };
+    let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
+    for group in groups {
         let transfer = download(
             project.cache(),
             &*group.remote,

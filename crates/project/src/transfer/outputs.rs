@@ -30,6 +30,25 @@ pub enum SkipReason {
     CloudVersioned,
 }
 
+/// The `.dvc` files of the imports from other repositories among what was left out, relative to the
+/// root.
+pub(crate) fn imports(
+    project: &Project,
+    skipped: &[Skipped],
+) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+    let index = Index::load(project)?;
+    let left_out = |path: &Utf8PathBuf| {
+        let same = |one: &Skipped| one.path == *path && one.reason == SkipReason::Imported;
+        skipped.iter().any(same)
+    };
+    Ok(index
+        .data
+        .iter()
+        .filter(|data| left_out(&project.shown(&data.path)))
+        .map(|data| project.shown(&data.file))
+        .collect())
+}
+
 /// One recorded output with content in the cache's layout.
 #[derive(Debug, Clone)]
 pub(crate) struct Output {

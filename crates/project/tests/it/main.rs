@@ -12,6 +12,7 @@ mod data_ping_pong;
 mod data_settings;
 mod data_states;
 mod git;
+mod import;
 mod interop;
 mod kill;
 mod legacy;

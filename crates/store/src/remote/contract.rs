@@ -18,6 +18,19 @@ pub struct Capabilities {
     pub jobs: usize,
 }
 
+/// What a remote knows of an object without reading it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ObjectFacts {
+    /// In bytes.
+    pub size: u64,
+    /// As the server gives it, quotation marks included.
+    pub etag: Option<String>,
+    /// In base 64, as the header of that name.
+    pub content_md5: Option<String>,
+    /// When it was last written, in the server's words.
+    pub modified: Option<String>,
+}
+
 /// A place that keeps objects under keys such as `files/md5/ab/cdef`.
 ///
 /// Calls block, come from several threads at once, and try once: trying again is
@@ -30,6 +43,14 @@ pub trait Remote: fmt::Debug + Send + Sync {
 
     /// The size of an object in bytes; nothing if it is not there.
     fn size(&self, key: &str) -> Result<Option<u64>, RemoteError>;
+
+    /// What is known of an object without reading it; nothing if it is not there.
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
+        Ok(self.size(key)?.map(|size| ObjectFacts {
+            size,
+            ..ObjectFacts::default()
+        }))
+    }
 
     /// Calls `found` with the key and the size of everything below `folder`, in any order. A folder
     /// that is not there is empty.

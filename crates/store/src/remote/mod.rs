@@ -29,7 +29,7 @@ mod transfer;
 mod workers;
 
 pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};
-pub use contract::{Capabilities, Remote};
+pub use contract::{Capabilities, ObjectFacts, Remote};
 pub use environment::RemoteEnvironment;
 pub use error::{ConnectionTrouble, FailureKind, RemoteError};
 pub use replicate::{Replicated, replicate};

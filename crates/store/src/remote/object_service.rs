@@ -11,7 +11,7 @@ use opendal::{Builder, ErrorKind, HttpTransporter, OperationContext, Operator};
 use tokio::runtime::Runtime;
 
 use super::http_transport::{BlockingTransport, SecretHeader, Verification};
-use super::{Capabilities, FailureKind, Remote, RemoteError, RemoteSettings};
+use super::{Capabilities, FailureKind, ObjectFacts, Remote, RemoteError, RemoteSettings};
 
 /// The library below is asynchronous; every call is waited for here, on the thread that makes it.
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
@@ -265,6 +265,22 @@ impl Remote for ObjectService {
     fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
         match self.wait("look up", key, self.operator.stat(key)) {
             Ok(metadata) => Ok(Some(metadata.content_length())),
+            Err(RemoteError::Failed {
+                kind: FailureKind::NotFound,
+                ..
+            }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
+        match self.wait("look up", key, self.operator.stat(key)) {
+            Ok(metadata) => Ok(Some(ObjectFacts {
+                size: metadata.content_length(),
+                etag: metadata.etag().map(str::to_owned),
+                content_md5: metadata.content_md5().map(str::to_owned),
+                modified: metadata.last_modified().map(|time| time.to_string()),
+            })),
             Err(RemoteError::Failed {
                 kind: FailureKind::NotFound,
                 ..

@@ -1,0 +1,59 @@
+//! Other repositories and URLs: data imported from there, got, listed and brought up to date.
+//!
+//! What must stay true:
+//!
+//! - Nothing of another repository runs here: it is cloned bare, by protocols that run no program,
+//!   and read through `git cat-file`.
+//! - Nothing outside of it is read on its account: no path with `..`, no link that leads out.
+//! - Bytes are hashed while they come in, and have their final name only when they are complete.
+//! - A `.dvc` file promises only what is in the cache already.
+
+mod address;
+mod blobs;
+mod destination;
+mod error;
+mod get;
+mod listing;
+mod pending;
+mod places;
+mod remote_levels;
+mod repository;
+mod repository_import;
+mod source;
+mod spec;
+mod tree;
+mod update;
+mod url_import;
+mod url_settings;
+mod url_source;
+
+pub use error::ImportError;
+pub use get::{GetOptions, GetReport, UrlGetOptions, get, get_url, storage_url};
+pub use listing::{SourceListOptions, UrlListEntry, UrlListOptions, list_source, list_url};
+pub(crate) use pending::fetch_imports;
+pub use pending::{ImportUpdate, import_updates};
+pub use repository_import::{ImportOptions, ImportReport, import};
+pub use spec::SourceSpec;
+pub use update::{UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, update};
+pub use url_import::{UrlDestination, UrlImportOptions, import_url};
+
+/// What to do where something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnExisting {
+    #[default]
+    Refuse,
+    /// What is saved nowhere goes to the trash first, where there is one.
+    Replace,
+}
+
+/// How much of an import to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bringing {
+    /// All of it.
+    #[default]
+    Data,
+    /// Record what there is, without downloading it.
+    State,
+    /// Write down where it would come from, and look nothing up.
+    Record,
+}

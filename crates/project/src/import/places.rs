@@ -1,0 +1,238 @@
+//! Where the objects of another repository's data may be.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::{Config, Manifest, ObjectId};
+use ketch_store::remote::{
+    ConfigLevel, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport, download,
+    manifest_of, open_remote,
+};
+use ketch_store::{Cache, Reporter, StoreError};
+
+use super::repository::{SourceRepository, Surroundings};
+use super::tree::SourceTree;
+use crate::paths::{join, read_if_there};
+use crate::{ProjectError, RemoteChoice};
+
+/// One project's cache, if it is on this machine, and its remote; in this order.
+pub(super) struct Places {
+    cache: Option<RemoteSettings>,
+    /// Why there is none is told only where it is needed.
+    remote: Result<RemoteSettings, Option<RemoteError>>,
+}
+
+impl Places {
+    /// Those of the project at `project` in the repository.
+    pub(super) fn find(
+        source: &SourceRepository,
+        tree: &SourceTree,
+        project: &Utf8Path,
+        choice: &RemoteChoice,
+        around: Surroundings<'_>,
+    ) -> Result<Self, ProjectError> {
+        let home = source.top.as_ref().map(|top| top.join(project));
+        let levels = levels(source, tree, project, home.as_deref(), choice, around)?;
+        let cache = home.map(|home| {
+            let own = levels
+                .iter()
+                .rev()
+                .find_map(|level| Some(join(&level.directory, level.config.get("cache", "dir")?)));
+            own.unwrap_or_else(|| home.join(".dvc/cache"))
+        });
+        let cache = cache.filter(|cache| cache.is_dir());
+        let title = format!("cache of {}", source.spec.url);
+        Ok(Self {
+            cache: cache.map(|cache| RemoteSettings::new(title, cache)),
+            remote: RemoteSettings::find(&levels, None).map_err(Some),
+        })
+    }
+
+    /// The storage where an object is, or would be: the remote's URL, or else the cache.
+    pub(super) fn storage(&mut self) -> Result<String, ProjectError> {
+        match (&self.remote, &self.cache) {
+            (Ok(settings), _) => Ok(settings.url.clone()),
+            (Err(_), Some(cache)) => Ok(cache.url.clone()),
+            (Err(_), None) => Err(self.why()),
+        }
+    }
+
+    /// Fetches what `cache` lacks from the first place that has it. Whether all of it was found
+    /// is for the caller to see.
+    pub(super) fn fetch(
+        &mut self,
+        cache: &Cache,
+        ids: &[ObjectId],
+        choice: &RemoteChoice,
+        reporter: &dyn Reporter,
+    ) -> Result<TransferReport, ProjectError> {
+        let mut sum = TransferReport::default();
+        let mut failure = None;
+        for settings in self.settings() {
+            if ids.iter().all(|id| cache.contains_all(id)) {
+                break;
+            }
+            let (remote, options) = open(&settings, choice)?;
+            match download(cache, &*remote, ids, options, reporter) {
+                Ok(report) => {
+                    sum.objects += report.objects;
+                    sum.bytes += report.bytes;
+                }
+                // A damaged object here may be whole there.
+                Err(error) => failure = Some(error),
+            }
+        }
+        let complete = ids.iter().all(|id| cache.contains_all(id));
+        match failure {
+            Some(error) if !complete => Err(error.into()),
+            _ => Ok(sum),
+        }
+    }
+
+    /// A directory's manifest, from wherever it is.
+    pub(super) fn manifest(
+        &mut self,
+        cache: &Cache,
+        id: &ObjectId,
+        choice: &RemoteChoice,
+    ) -> Result<Option<Manifest>, ProjectError> {
+        if cache.contains(id) {
+            return Ok(Some(cache.manifest(id)?));
+        }
+        let mut failure = None;
+        for settings in self.settings() {
+            let (remote, options) = open(&settings, choice)?;
+            match manifest_of(cache, &*remote, id, options) {
+                Ok(Some(manifest)) => return Ok(Some(manifest)),
+                Ok(None) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) => Err(error.into()),
+            None => Ok(None),
+        }
+    }
+
+    /// Why nothing more could be asked: the project there has no remote.
+    pub(super) fn why(&mut self) -> ProjectError {
+        let error = match &mut self.remote {
+            Err(error) => error.take(),
+            Ok(_) => None,
+        };
+        StoreError::from(error.unwrap_or(RemoteError::NotConfigured)).into()
+    }
+
+    pub(super) fn has_remote(&self) -> bool {
+        self.remote.is_ok()
+    }
+
+    fn settings(&self) -> Vec<RemoteSettings> {
+        let remote = self.remote.as_ref().ok();
+        self.cache.iter().chain(remote).cloned().collect()
+    }
+}
+
+/// Opens a remote as a choice says.
+pub(super) fn open(
+    settings: &RemoteSettings,
+    choice: &RemoteChoice,
+) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
+    let remote = open_remote(settings).map_err(StoreError::from)?;
+    let options = TransferOptions {
+        jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
+        retry: choice.retry,
+    };
+    Ok((remote, options))
+}
+
+/// The machine's configuration, that of the commit, that of the work tree, what was given on top.
+fn levels(
+    source: &SourceRepository,
+    tree: &SourceTree,
+    project: &Utf8Path,
+    home: Option<&Utf8Path>,
+    choice: &RemoteChoice,
+    around: Surroundings<'_>,
+) -> Result<Vec<ConfigLevel>, ProjectError> {
+    let mut levels = Vec::new();
+    let mut read = |path: &Utf8Path| -> Result<(), ProjectError> {
+        if let Some(text) = read_if_there(path)? {
+            levels.push(ConfigLevel {
+                config: Config::parse(&text, path.as_str())?,
+                directory: path.parent().unwrap_or(path).to_owned(),
+            });
+        }
+        Ok(())
+    };
+    for path in &choice.configs {
+        read(path)?;
+    }
+    let directory = match home {
+        Some(home) => home.join(".dvc"),
+        // Relative paths in a clone lead nowhere, as with DVC.
+        None => source.git.directory().join(".dvc"),
+    };
+    if let Some(file) = tree.files.get(&project.join(".dvc/config")) {
+        let text = super::blobs::BlobReader::open(&source.git)?.text(&file.id, file.size)?;
+        let name = format!("{}: .dvc/config", source.spec.url);
+        levels.push(ConfigLevel {
+            config: Config::parse(&text, &name)?,
+            directory: directory.clone(),
+        });
+    }
+    let mut files: Vec<Utf8PathBuf> = Vec::new();
+    if home.is_some() {
+        files.extend(["config", "config.local"].map(|name| directory.join(name)));
+    }
+    if let Some(path) = source.spec.config_file() {
+        let places: Vec<_> = around.bases.iter().map(|base| join(base, path)).collect();
+        let there = places.iter().find(|place| place.exists());
+        match there {
+            Some(path) => files.push(path.clone()),
+            None => _ = fs_err::metadata(join(around.bases.first().unwrap_or(&project), path))?,
+        }
+    }
+    for path in files {
+        if let Some(text) = read_if_there(&path)? {
+            levels.push(ConfigLevel {
+                config: Config::parse(&text, path.as_str())?,
+                directory: path.parent().unwrap_or(&path).to_owned(),
+            });
+        }
+    }
+    let top = given(source, &levels)?;
+    levels.push(ConfigLevel {
+        config: top,
+        directory,
+    });
+    Ok(levels)
+}
+
+/// The settings that the import itself has.
+fn given(source: &SourceRepository, levels: &[ConfigLevel]) -> Result<Config, ProjectError> {
+    let spec = &source.spec;
+    let mut top = Config::parse("", "repo")?;
+    for (section, fields) in spec.config_sections() {
+        for (key, value) in fields {
+            top.set(&section, &key, &value)?;
+        }
+    }
+    if let Some(name) = spec.remote_name() {
+        top.set("core", "remote", name)?;
+    }
+    let options = spec.remote_options();
+    if !options.is_empty() {
+        let default = top.get("core", "remote").or_else(|| {
+            levels
+                .iter()
+                .rev()
+                .find_map(|level| level.config.get("core", "remote"))
+        });
+        // A remote of that name alone, where the repository has none.
+        let name = default.unwrap_or("upstream").to_owned();
+        top.set("core", "remote", &name)?;
+        for (key, value) in options {
+            top.set(&format!("remote \"{name}\""), &key, &value)?;
+        }
+    }
+    Ok(top)
+}

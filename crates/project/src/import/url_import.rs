@@ -1,0 +1,188 @@
+//! Data of a URL in this project, with the memory of where it came from.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_dvc::{DvcFile, OutputEntry};
+use ketch_store::remote::{RemoteSettings, upload};
+use ketch_store::{Cache, Durability, Reporter, StoreError};
+
+use super::destination::{Destination, named};
+use super::remote_levels::levels_of;
+use super::repository_import::{ImportReport, output};
+use super::url_source::UrlSource;
+use super::{Bringing, OnExisting, places};
+use crate::content::Content;
+use crate::paths::{is_url, relative};
+use crate::{Project, ProjectError, RemoteChoice};
+
+/// What to import from where.
+#[derive(Debug, Clone)]
+pub struct UrlImportOptions {
+    /// A path, a URL, or `remote://NAME/PATH`.
+    pub url: String,
+    /// Where it goes: a name, or a directory that it goes into.
+    pub out: Option<Utf8PathBuf>,
+    /// Where relative paths begin, absolute.
+    pub directory: Utf8PathBuf,
+    pub existing: OnExisting,
+    pub to: UrlDestination,
+    /// Options for the server, as a remote has them; recorded too.
+    pub settings: Vec<(String, String)>,
+    /// How to talk to remotes; its name has a meaning for [`UrlDestination::Remote`] only.
+    pub transfer: RemoteChoice,
+    /// The folder below `.ketch/trash` for what is overwritten and saved nowhere.
+    pub trash: String,
+}
+
+/// Where the data of a URL goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UrlDestination {
+    /// Into cache and work tree, as far as [`Bringing`] says.
+    Workspace(Bringing),
+    /// To a remote of ours, and into neither.
+    Remote,
+}
+
+/// Brings data of a URL into the project and records where it is from, and in what state it was.
+///
+/// Paths inside of the project are recorded as the `.dvc` file sees them, as are relative ones; all
+/// others as they were given.
+pub fn import_url(
+    project: &Project,
+    options: &UrlImportOptions,
+    reporter: &dyn Reporter,
+) -> Result<ImportReport, ProjectError> {
+    let _lock = project.lock()?;
+    let path = named(&options.directory, &options.url, options.out.as_deref());
+    let destination = Destination::check(project, &path, options.existing)?;
+    let source = UrlSource::open(
+        &options.url,
+        &options.settings,
+        &options.directory,
+        Some(project.root()),
+        &options.transfer,
+    )?;
+    let folder = destination.path.parent().unwrap_or(project.root());
+    let shown = recorded_url(project, &options.url, &source, folder);
+    let mut file = DvcFile {
+        frozen: true,
+        outs: vec![output(&destination.name, None)],
+        ..DvcFile::default()
+    };
+    let mut content = None;
+    let dependency = match options.to {
+        UrlDestination::Workspace(Bringing::Data) => {
+            let (dependency, taken) = source.take(&shown, project.cache(), reporter)?;
+            content = Some(taken);
+            dependency
+        }
+        UrlDestination::Workspace(Bringing::State) => {
+            source.state(&shown, project.cache(), reporter)?
+        }
+        UrlDestination::Workspace(Bringing::Record) => {
+            let mut dependency = OutputEntry::new(&shown);
+            dependency.hash = Some("md5".to_owned());
+            dependency.fs_config = super::url_settings::settings_value(&options.settings);
+            dependency
+        }
+        UrlDestination::Remote => {
+            let (dependency, taken) = send(project, &source, &shown, &options.transfer, reporter)?;
+            content = Some(taken);
+            dependency
+        }
+    };
+    file.deps = vec![dependency];
+    if let Some(content) = &content {
+        file.outs = vec![unexecutable(content).entry(&destination.name)];
+    }
+    if options.to != UrlDestination::Workspace(Bringing::Record) {
+        file.md5 = file.definition_checksum();
+    }
+    let entry = file.outs.first().cloned();
+    let changed_files = destination.record(project, file)?;
+    let mut trashed = Vec::new();
+    if let (Some(entry), UrlDestination::Workspace(Bringing::Data)) = (entry, options.to) {
+        trashed = destination.lay_out(project, &entry, &options.trash, reporter)?;
+    }
+    project.remember();
+    Ok(ImportReport {
+        file: project.shown(&destination.file),
+        path: project.shown(&destination.path),
+        url: shown,
+        revision: None,
+        id: content.as_ref().map(|content| content.id.clone()),
+        size: content.as_ref().map(|content| content.size),
+        files: content.and_then(|content| content.files),
+        changed_files,
+        trashed,
+    })
+}
+
+/// DVC does not give an import the right to be executed.
+pub(super) fn unexecutable(content: &Content) -> Content {
+    Content {
+        executable: false,
+        ..content.clone()
+    }
+}
+
+/// Streams the data through a cache of its own to a remote of the project.
+pub(super) fn send(
+    project: &Project,
+    source: &UrlSource,
+    shown: &str,
+    choice: &RemoteChoice,
+    reporter: &dyn Reporter,
+) -> Result<(OutputEntry, Content), ProjectError> {
+    let levels = levels_of(Some(project.root()), choice)?;
+    let settings =
+        RemoteSettings::find(&levels, choice.name.as_deref()).map_err(StoreError::from)?;
+    let (remote, options) = places::open(&settings, choice)?;
+    // An object has its name only when all of it was read.
+    let scratch = tempfile::Builder::new()
+        .prefix("ketch-passing-")
+        .tempdir_in(project.root().join(".dvc/tmp"))?;
+    let root = Utf8Path::from_path(scratch.path()).ok_or_else(|| ProjectError::NotUtf8 {
+        path: scratch.path().display().to_string(),
+    })?;
+    let cache = Cache::open_with(root, Durability::Buffered);
+    let (dependency, content) = source.take(shown, &cache, reporter)?;
+    let ids = std::slice::from_ref(&content.id);
+    upload(&cache, &*remote, ids, options, reporter)?;
+    Ok((dependency, content))
+}
+
+/// The URL as the `.dvc` file in `folder` has it.
+fn recorded_url(project: &Project, url: &str, source: &UrlSource, folder: &Utf8Path) -> String {
+    let Some(local) = source.local().filter(|_| !is_url(url)) else {
+        return url.to_owned();
+    };
+    if Utf8Path::new(url).is_absolute() && relative(project.root(), local).is_err() {
+        return url.to_owned();
+    }
+    from_folder(folder, local).into_string()
+}
+
+/// A path as it is called from a folder.
+fn from_folder(folder: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    let common = folder
+        .components()
+        .zip(path.components())
+        .take_while(|(left, right)| left == right)
+        .count();
+    let up = folder.components().skip(common).map(|_| "..");
+    let down = path.components().skip(common);
+    up.chain(down.map(|part| part.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_called_from_where_the_record_is() {
+        let called = |folder: &str, path: &str| from_folder(folder.into(), path.into());
+        assert_eq!(called("/p", "/p/a/b"), "a/b");
+        assert_eq!(called("/p/deep", "/ext/x"), "../../ext/x");
+        assert_eq!(called("/p/deep", "/p/x"), "../x");
+    }
+}

@@ -1,0 +1,563 @@
+//! A file or directory at a URL: what its state is, and its bytes into a cache here.
+
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+use ketch_dvc::yaml::{Key, Value};
+use ketch_dvc::{Manifest, ManifestEntry, ObjectId, OutputEntry};
+use ketch_store::remote::{ObjectFacts, Remote, RemoteSettings, TransferOptions};
+use ketch_store::{Cache, Original, Reporter, StoreError, hash_bytes};
+
+use super::ImportError;
+use super::places;
+use super::remote_levels::levels_of;
+use super::url_settings::settings_value;
+use crate::content::Content;
+use crate::paths::{is_url, join};
+use crate::{ProjectError, RemoteChoice};
+
+/// Something at a URL.
+pub(super) struct UrlSource {
+    /// As it was given.
+    url: String,
+    settings: Vec<(String, String)>,
+    place: Place,
+}
+
+enum Place {
+    /// On this machine, absolute.
+    Local(Utf8PathBuf),
+    Remote {
+        remote: Box<dyn Remote>,
+        options: TransferOptions,
+        /// Below what the remote was opened at.
+        key: String,
+        /// How DVC calls what tells versions apart there.
+        state: StateKey,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StateKey {
+    Etag,
+    /// HTTP: DVC keeps the header as it is, or makes a number of what else it knows.
+    Checksum,
+}
+
+/// A file at a URL, or a file of a directory there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct UrlFile {
+    /// Below the directory; empty for a file by itself.
+    pub(super) relpath: String,
+    pub(super) size: u64,
+}
+
+/// What is at a URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Found {
+    File(UrlFile),
+    Directory(Vec<UrlFile>),
+}
+
+impl UrlSource {
+    /// Takes a URL or path apart, as the configuration of a project (if there is one) explains it.
+    ///
+    /// Relative paths begin at `directory`. `settings` are options for the server, on top of those
+    /// of a `remote://` one.
+    pub(super) fn open(
+        url: &str,
+        settings: &[(String, String)],
+        directory: &Utf8Path,
+        root: Option<&Utf8Path>,
+        choice: &RemoteChoice,
+    ) -> Result<Self, ProjectError> {
+        let given = |place| Self {
+            url: url.to_owned(),
+            settings: settings.to_vec(),
+            place,
+        };
+        let mut found = if let Some(reference) = url.strip_prefix("remote://") {
+            let (name, path) = reference.split_once('/').unwrap_or((reference, ""));
+            let levels = levels_of(root, choice)?;
+            let mut found = RemoteSettings::find(&levels, Some(name)).map_err(StoreError::from)?;
+            found.url = format!("{}/{path}", found.url.trim_end_matches('/'));
+            found
+        } else {
+            RemoteSettings::new(url, url)
+        };
+        if !is_url(&found.url) || found.url.starts_with("file://") {
+            let path = found.url.strip_prefix("file://").unwrap_or(&found.url);
+            return Ok(given(Place::Local(join(directory, path))));
+        }
+        let scheme = found.url.split("://").next().unwrap_or_default();
+        let state = if scheme.to_ascii_lowercase().starts_with("http") {
+            StateKey::Checksum
+        } else {
+            StateKey::Etag
+        };
+        for (key, value) in settings {
+            found = found.with(key, value);
+        }
+        let (base, key) = cut(&found.url);
+        found.url = base;
+        let (remote, options) = places::open(&found, choice)?;
+        Ok(given(Place::Remote {
+            remote,
+            options,
+            key,
+            state,
+        }))
+    }
+
+    /// A local path, if it is one.
+    pub(super) fn local(&self) -> Option<&Utf8Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Remote { .. } => None,
+        }
+    }
+
+    /// What is there; of a directory every file.
+    pub(super) fn find(&self) -> Result<Found, ProjectError> {
+        match &self.place {
+            Place::Local(path) => {
+                let metadata = match fs_err::metadata(path) {
+                    Ok(metadata) => metadata,
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                        return Err(self.nothing());
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                if metadata.is_file() {
+                    return Ok(Found::File(UrlFile {
+                        relpath: String::new(),
+                        size: metadata.len(),
+                    }));
+                }
+                let walked = ketch_store::walk_directory(path, path)?;
+                let files = walked.into_iter().map(|file| {
+                    Ok(UrlFile {
+                        size: fs_err::metadata(&file.path)?.len(),
+                        relpath: file.relative,
+                    })
+                });
+                Ok(Found::Directory(
+                    files.collect::<Result<_, ProjectError>>()?,
+                ))
+            }
+            Place::Remote { remote, .. } => match self.file_facts()? {
+                Some(facts) => Ok(Found::File(UrlFile {
+                    relpath: String::new(),
+                    size: facts.size,
+                })),
+                None if remote.capabilities().list => self.list(),
+                None => Err(self.nothing()),
+            },
+        }
+    }
+
+    /// The dependency on it as it is now, without reading more than has to be.
+    pub(super) fn state(
+        &self,
+        path: &str,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<OutputEntry, ProjectError> {
+        match &self.place {
+            Place::Local(place) => {
+                let content = match self.find()? {
+                    Found::File(_) => {
+                        let found = cache.hash_file(place, reporter)?;
+                        Content {
+                            id: found.id,
+                            size: found.size,
+                            files: None,
+                            executable: found.executable,
+                        }
+                    }
+                    Found::Directory(_) => {
+                        let found = cache.hash_directory(place, place, reporter)?;
+                        Content {
+                            id: found.id,
+                            size: found.size,
+                            files: Some(found.files),
+                            executable: false,
+                        }
+                    }
+                };
+                Ok(self.dependency(path, Some(&content), None))
+            }
+            Place::Remote { .. } => {
+                let state = self.remote_state()?;
+                Ok(self.dependency(path, None, Some(&state)))
+            }
+        }
+    }
+
+    /// Puts it into the cache, and says what it is there and what the dependency on it is.
+    pub(super) fn take(
+        &self,
+        path: &str,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<(OutputEntry, Content), ProjectError> {
+        match &self.place {
+            Place::Local(place) => {
+                let content = match self.find()? {
+                    Found::File(_) => {
+                        let added = cache.add_file(place, Original::Untouched, reporter)?;
+                        Content {
+                            id: added.id,
+                            size: added.size,
+                            files: None,
+                            executable: added.executable,
+                        }
+                    }
+                    Found::Directory(_) => {
+                        let untouched = Original::Untouched;
+                        let added = cache.add_directory(place, place, untouched, reporter)?;
+                        Content {
+                            id: added.id,
+                            size: added.size,
+                            files: Some(added.files),
+                            executable: false,
+                        }
+                    }
+                };
+                let dependency = self.dependency(path, Some(&content), None);
+                Ok((dependency, content))
+            }
+            Place::Remote { .. } => {
+                let before = self.remote_state()?;
+                let content = self.receive(&before, cache, reporter)?;
+                if self.remote_state()? != before {
+                    return Err(ImportError::Changed {
+                        url: self.url.clone(),
+                    }
+                    .into());
+                }
+                let dependency = self.dependency(path, None, Some(&before));
+                Ok((dependency, content))
+            }
+        }
+    }
+
+    fn receive(
+        &self,
+        state: &RemoteState,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<Content, ProjectError> {
+        let Place::Remote { key, .. } = &self.place else {
+            return Err(self.nothing());
+        };
+        reporter.start(state.files.len() as u64);
+        let mut entries = Vec::with_capacity(state.files.len());
+        let mut sum = 0;
+        for (relpath, facts) in &state.files {
+            let key = if relpath.is_empty() {
+                key.clone()
+            } else if key.is_empty() {
+                relpath.clone()
+            } else {
+                format!("{key}/{relpath}")
+            };
+            let (md5, size) = self.read(&key, facts.size, cache)?;
+            reporter.file(Utf8Path::new(&key), size);
+            sum += size;
+            entries.push(ManifestEntry {
+                md5,
+                relpath: relpath.clone(),
+            });
+        }
+        if !state.directory
+            && let Some(entry) = entries.pop()
+        {
+            return Ok(Content {
+                id: entry.md5,
+                size: sum,
+                files: None,
+                executable: false,
+            });
+        }
+        let manifest = Manifest::new(entries)?;
+        Ok(Content {
+            id: cache.add_manifest(&manifest)?,
+            size: sum,
+            files: Some(manifest.entries().len() as u64),
+            executable: false,
+        })
+    }
+
+    fn read(
+        &self,
+        key: &str,
+        expected: u64,
+        cache: &Cache,
+    ) -> Result<(ObjectId, u64), ProjectError> {
+        let Place::Remote {
+            remote, options, ..
+        } = &self.place
+        else {
+            return Err(self.nothing());
+        };
+        let transient = |error: &StoreError| match error {
+            StoreError::Remote(error) => error.is_transient(),
+            _ => false,
+        };
+        let received = options.retry.run(transient, || {
+            cache.receive(|sink| Ok::<(), StoreError>(remote.read(key, sink).map(drop)?))
+        })?;
+        if received.1 != expected {
+            return Err(ImportError::Changed {
+                url: self.url.clone(),
+            }
+            .into());
+        }
+        Ok(received)
+    }
+
+    fn file_facts(&self) -> Result<Option<ObjectFacts>, ProjectError> {
+        let Place::Remote {
+            remote,
+            options,
+            key,
+            ..
+        } = &self.place
+        else {
+            return Ok(None);
+        };
+        if key.is_empty() || self.url.ends_with('/') {
+            return Ok(None);
+        }
+        let transient = ketch_store::remote::RemoteError::is_transient;
+        let facts = options.retry.run(transient, || remote.facts(key));
+        Ok(facts.map_err(StoreError::from)?)
+    }
+
+    fn list(&self) -> Result<Found, ProjectError> {
+        let Place::Remote { remote, key, .. } = &self.place else {
+            return Err(self.nothing());
+        };
+        let mut files = Vec::new();
+        let mut strange = None;
+        remote
+            .list(key, &mut |found, size| {
+                let below = match key.as_str() {
+                    "" => Some(found),
+                    key => found
+                        .strip_prefix(key)
+                        .and_then(|rest| rest.strip_prefix('/')),
+                };
+                match below {
+                    Some(below) if is_plain(below) => files.push(UrlFile {
+                        relpath: below.to_owned(),
+                        size,
+                    }),
+                    // The directory itself, as some stores list it.
+                    None | Some("") => {}
+                    Some(other) => strange = Some(other.to_owned()),
+                }
+            })
+            .map_err(StoreError::from)?;
+        if let Some(name) = strange {
+            return Err(ImportError::Name {
+                url: self.url.clone(),
+                name,
+            }
+            .into());
+        }
+        if files.is_empty() {
+            return Err(self.nothing());
+        }
+        files.sort_by(|left, right| left.relpath.cmp(&right.relpath));
+        Ok(Found::Directory(files))
+    }
+
+    fn remote_state(&self) -> Result<RemoteState, ProjectError> {
+        let Place::Remote {
+            remote,
+            options,
+            key,
+            ..
+        } = &self.place
+        else {
+            return Err(self.nothing());
+        };
+        if let Some(facts) = self.file_facts()? {
+            return Ok(RemoteState {
+                directory: false,
+                files: BTreeMap::from([(String::new(), facts)]),
+            });
+        }
+        if !remote.capabilities().list {
+            return Err(self.nothing());
+        }
+        let Found::Directory(listed) = self.list()? else {
+            return Err(self.nothing());
+        };
+        let mut files = BTreeMap::new();
+        for file in listed {
+            let key = match key.as_str() {
+                "" => file.relpath.clone(),
+                key => format!("{key}/{}", file.relpath),
+            };
+            let transient = ketch_store::remote::RemoteError::is_transient;
+            let facts = options
+                .retry
+                .run(transient, || remote.facts(&key))
+                .map_err(StoreError::from)?;
+            // Removed since it was listed.
+            let facts = facts.ok_or_else(|| ImportError::Changed {
+                url: self.url.clone(),
+            })?;
+            files.insert(file.relpath, facts);
+        }
+        Ok(RemoteState {
+            directory: true,
+            files,
+        })
+    }
+
+    /// The entry, with what DVC records of such a place.
+    fn dependency(
+        &self,
+        path: &str,
+        content: Option<&Content>,
+        state: Option<&RemoteState>,
+    ) -> OutputEntry {
+        let mut entry = match content {
+            Some(content) => content.entry(path),
+            None => OutputEntry::new(path),
+        };
+        entry.hash = Some("md5".to_owned());
+        entry.fs_config = settings_value(&self.settings);
+        if let (Some(state), Place::Remote { state: key, .. }) = (state, &self.place) {
+            let name = |facts: &ObjectFacts| version(*key, &self.url, facts);
+            entry.size = Some(state.files.values().map(|facts| facts.size).sum());
+            if state.directory {
+                entry.nfiles = Some(state.files.len() as u64);
+                entry.md5 = Some(tree_id(*key, state, &name));
+            } else if let Some(facts) = state.files.values().next() {
+                match key {
+                    StateKey::Etag => entry.etag = Some(name(facts)),
+                    StateKey::Checksum => entry.checksum = Some(name(facts)),
+                }
+            }
+        }
+        entry
+    }
+
+    fn nothing(&self) -> ProjectError {
+        ImportError::NoData {
+            url: self.url.clone(),
+        }
+        .into()
+    }
+}
+
+/// What a server says of a file, or of each file of a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct RemoteState {
+    directory: bool,
+    files: BTreeMap<String, ObjectFacts>,
+}
+
+/// Whether two records of one place say that nothing changed there. The checksum of HTTP loses its
+/// case when DVC reads it.
+pub(super) fn same_state(left: &OutputEntry, right: &OutputEntry) -> bool {
+    let checksum = |entry: &OutputEntry| entry.checksum.as_ref().map(|text| text.to_lowercase());
+    left.md5 == right.md5
+        && left.etag == right.etag
+        && checksum(left) == checksum(right)
+        && (left.md5.is_some() || left.etag.is_some() || left.checksum.is_some())
+}
+
+/// What tells this version of a file from others.
+fn version(key: StateKey, url: &str, facts: &ObjectFacts) -> String {
+    match (key, &facts.etag, &facts.content_md5) {
+        (StateKey::Etag, Some(etag), _) => etag.trim_matches('"').to_owned(),
+        (StateKey::Checksum, Some(etag), _) => etag.clone(),
+        (_, None, Some(md5)) => md5.clone(),
+        // A number of what else is known, as DVC has one; its own is of Python objects.
+        (_, None, None) => {
+            let known = format!(
+                "{url}\n{}\n{}",
+                facts.size,
+                facts.modified.as_deref().unwrap_or_default()
+            );
+            let digest = u128::from_str_radix(hash_bytes(known.as_bytes()).hex(), 16);
+            digest.unwrap_or_default().to_string()
+        }
+    }
+}
+
+/// The id of a directory at a URL: a manifest with the versions of its files, which is kept nowhere.
+fn tree_id(key: StateKey, state: &RemoteState, name: &dyn Fn(&ObjectFacts) -> String) -> ObjectId {
+    let word = match key {
+        StateKey::Etag => "etag",
+        StateKey::Checksum => "checksum",
+    };
+    let items = state.files.iter().map(|(relpath, facts)| {
+        Value::Mapping(IndexMap::from([
+            (Key::from(word), Value::String(name(facts))),
+            (Key::from("relpath"), Value::String(relpath.clone())),
+        ]))
+    });
+    let json = Value::Sequence(items.collect()).to_sorted_json();
+    hash_bytes(json.unwrap_or_default().as_bytes()).as_directory()
+}
+
+/// The folder of a URL, and the name in it.
+fn cut(url: &str) -> (String, String) {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let rest = rest.trim_end_matches('/');
+    match rest.rsplit_once('/') {
+        Some((folder, name)) => (format!("{scheme}://{folder}"), name.to_owned()),
+        None => (format!("{scheme}://{rest}"), String::new()),
+    }
+}
+
+fn is_plain(path: &str) -> bool {
+    !path.is_empty()
+        && !path.contains('\0')
+        && path.split('/').all(|part| !matches!(part, "" | "." | ".."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_cut_at_their_last_name() {
+        let shown = |url: &str| {
+            let (folder, name) = cut(url);
+            format!("{folder} {name}")
+        };
+        assert_eq!(shown("https://h/a/b.csv"), "https://h/a b.csv");
+        assert_eq!(shown("https://h/b.csv"), "https://h b.csv");
+        assert_eq!(shown("s3://bucket/in/dir/"), "s3://bucket/in dir");
+        assert_eq!(shown("s3://bucket"), "s3://bucket ");
+    }
+
+    #[test]
+    fn versions_are_those_of_dvc() {
+        let facts = ObjectFacts {
+            size: 3,
+            etag: Some("\"abc-DEF\"".to_owned()),
+            ..ObjectFacts::default()
+        };
+        assert_eq!(version(StateKey::Etag, "", &facts), "abc-DEF");
+        assert_eq!(version(StateKey::Checksum, "", &facts), "\"abc-DEF\"");
+        let bare = ObjectFacts::default();
+        let number = version(StateKey::Checksum, "https://h/x", &bare);
+        assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{number}");
+        let mut left = OutputEntry::new("x");
+        assert!(!same_state(&left, &left.clone()));
+        left.checksum = Some("\"abc-DEF\"".to_owned());
+        let mut right = left.clone();
+        right.checksum = Some("\"abc-def\"".to_owned());
+        assert!(same_state(&left, &right));
+    }
+}
