@@ -69,20 +69,23 @@ impl Config {
             };
             let value = match triple_quoted(rest) {
                 Some((quotes, body)) => {
-                    let mut value = body.to_owned();
+                    let mut value = String::new();
+                    let mut line = body;
                     loop {
-                        if let Some((text, behind)) = value.split_once(quotes) {
-                            if !is_comment(behind) {
-                                return Err(error(format!("text behind the value of `{key}`")));
-                            }
-                            break text.to_owned();
+                        if let Some(end) = closed(line, quotes) {
+                            value.push_str(end);
+                            break value;
                         }
+                        if line.contains(quotes) {
+                            return Err(error(format!("text behind the value of `{key}`")));
+                        }
+                        value.push_str(line);
                         let Some((_, next)) = lines.next() else {
                             return Err(error(format!("the value of `{key}` is not closed"))
                                 .with_hint(format!("end it with {quotes}")));
                         };
                         value.push('\n');
-                        value.push_str(next);
+                        line = next;
                     }
                 }
                 None => read_value(rest).ok_or_else(|| {
@@ -128,7 +131,7 @@ impl Config {
             (ch.is_control() && !matches!(ch, '\n' | '\t'))
                 || matches!(ch, '\u{2028}' | '\u{2029}' | '\u{feff}')
         };
-        if value.contains(ends_a_line) || (needs_triple(value) && triple_quotes(value).is_none()) {
+        if value.contains(ends_a_line) || !comes_back(value) {
             return Err(FormatError::new(
                 "config",
                 format!("the value of `{key}` cannot be quoted"),
@@ -246,11 +249,31 @@ fn needs_triple(value: &str) -> bool {
     value.contains('\n') || (value.contains('\'') && value.contains('"'))
 }
 
-/// The quotes for a value that needs three of them; none if neither kind would end where it does.
-fn triple_quotes(value: &str) -> Option<&'static str> {
-    ["'''", "\"\"\""]
-        .into_iter()
-        .find(|quotes| !value.contains(quotes) && !value.ends_with(&quotes[..1]))
+/// The quotes that `ConfigObj` puts around a value that needs three of them.
+fn triple_quotes(value: &str) -> &'static str {
+    if value.contains("\"\"\"") {
+        "\"\"\""
+    } else {
+        "'''"
+    }
+}
+
+/// Whether a value is read as what was written. Both kinds of three quotes in one value cannot be,
+/// nor some values with a comment's sign behind three quotes.
+fn comes_back(value: &str) -> bool {
+    if needs_triple(value) && value.contains("\"\"\"") && value.contains("'''") {
+        return false;
+    }
+    let text = format!("[x]\nk = {}\n", quote(value));
+    Config::parse(&text, "").is_ok_and(|read| read.get("x", "k") == Some(value))
+}
+
+/// What stands before the first closing quotes that nothing but a comment follows.
+fn closed<'a>(line: &'a str, quotes: &str) -> Option<&'a str> {
+    line.char_indices().find_map(|(place, _)| {
+        let (before, rest) = line.split_at(place);
+        is_comment(rest.strip_prefix(quotes)?).then_some(before)
+    })
 }
 
 fn quote(value: &str) -> String {
@@ -258,7 +281,7 @@ fn quote(value: &str) -> String {
         return "\"\"".to_owned();
     }
     if needs_triple(value) {
-        let quotes = triple_quotes(value).unwrap_or("'''");
+        let quotes = triple_quotes(value);
         return format!("{quotes}{value}{quotes}");
     }
     let is_edge = |ch: char| ch.is_whitespace() || matches!(ch, '\'' | '"');
@@ -296,6 +319,34 @@ mod tests {
         assert_eq!(config.unset("core", "remote").as_deref(), Some("a"));
         assert!(config.remove_section("remote \"a\""));
         assert_eq!(config.to_text(), "");
+    }
+
+    /// What `ConfigObj` of DVC 3.67.1 wrote.
+    #[test]
+    fn quotes_as_configobj_does() {
+        for (value, written) in [
+            ("a\"b'", "'''a\"b''''"),
+            ("'a\"b", "''''a\"b'''"),
+            ("''' \"", "'''''' \"'''"),
+            ("\"\"\" '", "\"\"\"\"\"\" '\"\"\""),
+            ("a\"b'''", "'''a\"b''''''"),
+            ("a'\n'", "'''a'\n''''"),
+            ("a'b,c", "\"a'b,c\""),
+            ("a\"b,c", "'a\"b,c'"),
+            ("#x", "\"#x\""),
+            (" a", "\" a\""),
+            ("a\tb", "a\tb"),
+            ("", "\"\""),
+        ] {
+            let mut config = Config::default();
+            config.set("s", "k", value).unwrap();
+            let text = config.to_text();
+            assert_eq!(text, format!("[s]\n    k = {written}\n"));
+            let read = Config::parse(&text, "config").unwrap();
+            assert_eq!(read.get("s", "k"), Some(value));
+        }
+        let mut config = Config::default();
+        config.set("s", "k", "a'''b\"\"\"c").unwrap_err();
     }
 
     #[test]

@@ -384,3 +384,45 @@ fn a_stage_with_numbers_for_keys_is_unchanged_for_dvc() {
         assert_eq!(found, Some(value), "{name}");
     }
 }
+
+/// What `ConfigObj`, which DVC writes its settings with, makes of a value, and reads of that.
+const CONFIGOBJ: &str = r#"
+import io, json, sys
+from configobj import ConfigObj
+answers = []
+for value in json.load(sys.stdin):
+    config = ConfigObj(encoding="utf-8", indent_type="    ")
+    config["s"] = {"k": value}
+    try:
+        file = io.BytesIO()
+        config.write(file)
+        text = file.getvalue().decode()
+        back = ConfigObj(io.BytesIO(text.encode()), encoding="utf-8")["s"]["k"]
+        answers.append([text, back])
+    except Exception:
+        answers.append(None)
+json.dump(answers, sys.stdout)
+"#;
+
+#[test]
+fn settings_are_quoted_as_configobj_quotes_them() {
+    let Some(python) = python() else { return };
+    let values = samples(&"[ab'\"#, \n\t=é\\[\\]]{0,10}|('''|\"\"\"|'|\"|a|#| ){0,6}");
+    let answers = ask(&python, CONFIGOBJ, &serde_json::json!(values));
+    let mut compared = 0;
+    for (value, answer) in values.iter().zip(answers.as_array().unwrap()) {
+        let mut config = ketch_dvc::Config::default();
+        let ours = config.set("s", "k", value);
+        // What does not come back to DVC is refused.
+        if answer.is_null() || answer[1] != serde_json::json!(value) {
+            ours.unwrap_err();
+            continue;
+        }
+        ours.unwrap();
+        compared += 1;
+        assert_eq!(serde_json::json!(config.to_text()), answer[0], "{value:?}");
+        let read = ketch_dvc::Config::parse(&config.to_text(), "config").unwrap();
+        assert_eq!(read.get("s", "k"), Some(value.as_str()));
+    }
+    assert!(compared > 100, "{compared}");
+}
