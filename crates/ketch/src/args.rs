@@ -1,7 +1,7 @@
 //! The top of the command line. The arguments of each command are beside the command.
 
 use camino::Utf8PathBuf;
-use clap::{Args, Parser};
+use clap::{ArgAction, Args, Parser};
 
 use crate::commands::Command;
 
@@ -42,8 +42,16 @@ pub(crate) struct GlobalArgs {
     pub(crate) quiet: bool,
 
     /// Work as if started in this directory
-    #[arg(short = 'C', long, global = true, value_name = "DIR")]
+    #[arg(short = 'C', long, alias = "cd", global = true, value_name = "DIR")]
     pub(crate) directory: Option<Utf8PathBuf>,
+
+    /// Wait as long as another process changes the project
+    #[arg(long, global = true)]
+    pub(crate) wait_for_lock: bool,
+
+    /// Say more
+    #[arg(short, long, global = true, hide = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 #[cfg(test)]

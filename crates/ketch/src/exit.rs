@@ -52,6 +52,28 @@ impl From<ExitStatus> for ExitCode {
     }
 }
 
+/// What DVC calls a failure, by its exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum DvcFailure {
+    /// 255, or 1 from a command that answers so.
+    #[default]
+    Any,
+    /// 251: a setting, or a file of settings.
+    Configuration,
+    /// 253: not in a project.
+    NotARepository,
+}
+
+impl DvcFailure {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Configuration => 251,
+            Self::NotARepository => 253,
+            Self::Any => 255,
+        }
+    }
+}
+
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]
 pub(crate) struct CommandError {
@@ -69,6 +91,7 @@ struct Told {
     excerpt: Option<Excerpt>,
     /// The last lines of a stage, for those who have not seen them go by.
     tail: Vec<String>,
+    dvc: DvcFailure,
 }
 
 #[derive(Debug)]
@@ -111,6 +134,27 @@ impl CommandError {
 
     pub(crate) fn status(&self) -> ExitStatus {
         self.status
+    }
+
+    /// What it is to somebody who called DVC.
+    pub(crate) fn dvc_failure(&self) -> DvcFailure {
+        self.told.dvc
+    }
+
+    /// What somebody reads who called DVC: the causes follow on the line, as there.
+    pub(crate) fn shown_as_dvc(&self) -> String {
+        let causes = self.told.causes.iter().map(String::as_str);
+        let parts: Vec<&str> = std::iter::once(self.told.message.as_str())
+            .chain(causes)
+            .collect();
+        let mut text = format!("{} {}\n", "ERROR:".red(), parts.join(" - "));
+        if let Some(excerpt) = &self.told.excerpt {
+            text.push_str(&excerpt.to_string());
+        }
+        for line in self.told.tail.iter().chain(&self.told.hints) {
+            writeln_to(&mut text, format_args!("  {line}"));
+        }
+        text
     }
 
     fn new(status: ExitStatus, message: impl Into<String>) -> Self {
@@ -237,6 +281,10 @@ impl CommandError {
                 text: text.to_owned(),
             });
         }
+        let name = camino::Utf8Path::new(error.source_name()).file_name();
+        if matches!(name, Some("config" | "config.local")) {
+            made.told.dvc = DvcFailure::Configuration;
+        }
         made
     }
 }
@@ -253,6 +301,14 @@ impl From<ProjectError> for CommandError {
             return Self::format(error);
         }
         let mut made = Self::library(of_project(&error), &error, error.hint());
+        made.told.dvc = match &error {
+            ProjectError::NotAProject { .. } => DvcFailure::NotARepository,
+            ProjectError::UnknownSetting { .. }
+            | ProjectError::NotSet { .. }
+            | ProjectError::UnknownRemote { .. }
+            | ProjectError::RemoteExists { .. } => DvcFailure::Configuration,
+            _ => DvcFailure::Any,
+        };
         if let ProjectError::StageFailed(failure) = error {
             made.told.tail = failure.tail;
         }

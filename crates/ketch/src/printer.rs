@@ -10,6 +10,7 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use crate::exit::CommandError;
+use crate::personality::{Personality, python_json};
 use crate::settings::{Format, Printing, Progress, Verbosity};
 
 /// Where everything that ketch says goes through. Clones share what they print on.
@@ -28,6 +29,7 @@ struct Shared {
     output: Mutex<AutoStream<io::Stdout>>,
     errors: Mutex<AutoStream<io::Stderr>>,
     failure: Mutex<Option<io::Error>>,
+    personality: Personality,
 }
 
 impl Printer {
@@ -44,6 +46,7 @@ impl Printer {
                 output: Mutex::new(AutoStream::new(io::stdout(), printing.output_colors)),
                 errors: Mutex::new(AutoStream::new(io::stderr(), printing.error_colors)),
                 failure: Mutex::new(None),
+                personality: printing.personality,
             }),
         }
     }
@@ -57,17 +60,32 @@ impl Printer {
         self.shared.verbosity == Verbosity::Quiet
     }
 
+    /// Whether somebody called DVC: what is printed is DVC's.
+    pub(crate) fn speaks_dvc(&self) -> bool {
+        self.shared.personality == Personality::Dvc
+    }
+
+    /// DVC prints nothing at all with `--quiet`.
+    fn is_mute(&self) -> bool {
+        self.speaks_dvc() && self.is_quiet()
+    }
+
     /// A line of data, for people. With `--json` it is not printed: the JSON says it.
     pub(crate) fn line(&self, text: impl Display) {
-        if !self.is_json() {
+        if !self.is_json() && !self.is_mute() {
             self.output(format_args!("{text}\n"));
         }
     }
 
     /// The data of a command, for programs. Without `--json` it is not printed.
     pub(crate) fn json(&self, value: &impl Serialize) {
-        if self.is_json() {
-            match serde_json::to_string_pretty(value) {
+        if self.is_json() && !self.is_mute() {
+            let text = if self.speaks_dvc() {
+                python_json(value)
+            } else {
+                serde_json::to_string_pretty(value)
+            };
+            match text {
                 Ok(text) => self.output(format_args!("{text}\n")),
                 Err(error) => self.keep(error.into()),
             }
@@ -96,7 +114,12 @@ impl Printer {
 
     /// A line about what happens, unless `--quiet`.
     pub(crate) fn note(&self, text: impl Display) {
-        if !self.is_quiet() {
+        let wanted = if self.speaks_dvc() {
+            self.shared.verbosity == Verbosity::Verbose
+        } else {
+            !self.is_quiet()
+        };
+        if wanted {
             self.errors(format_args!("{text}\n"));
         }
     }
@@ -108,12 +131,29 @@ impl Printer {
 
     /// Something that should be looked at, also with `--quiet`.
     pub(crate) fn warning(&self, text: impl Display) {
+        if self.speaks_dvc() {
+            if !self.is_mute() {
+                self.errors(format_args!("{} {text}\n", "WARNING:".yellow()));
+            }
+            return;
+        }
         self.errors(format_args!("{} {text}\n", "warning:".yellow().bold()));
+    }
+
+    /// What DVC calls an error where ketch has only a report that says no.
+    pub(crate) fn failure(&self, text: impl Display) {
+        if !self.is_mute() {
+            self.errors(format_args!("{} {text}\n", "ERROR:".red()));
+        }
     }
 
     /// An error with its causes and hints; as one JSON object with `--json`.
     pub(crate) fn error(&self, error: &CommandError) {
-        if self.is_json() {
+        if self.speaks_dvc() {
+            if !self.is_mute() {
+                self.errors(format_args!("{}", error.shown_as_dvc()));
+            }
+        } else if self.is_json() {
             if let Ok(text) = serde_json::to_string(&error.as_json()) {
                 self.errors(format_args!("{text}\n"));
             }

@@ -14,7 +14,11 @@ pub(crate) fn open_project(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<Project, CommandError> {
-    let project = Project::discover(&settings.directory)?;
+    let project = Project::discover_with(
+        &settings.directory,
+        settings.dvc_files.clone(),
+        settings.patience,
+    )?;
     for warning in &project.config().warnings {
         printer.warning(warning);
     }
@@ -96,4 +100,16 @@ pub(crate) fn from_here(project: &Project, settings: &Settings, path: &Utf8Path)
         Some(Ok(path)) => path.to_owned(),
         Some(Err(_)) | None => project.root().join(path),
     }
+}
+
+/// [`from_here`] of each, as text.
+pub(crate) fn files_from_here(
+    project: &Project,
+    settings: &Settings,
+    paths: &[Utf8PathBuf],
+) -> Vec<String> {
+    paths
+        .iter()
+        .map(|path| from_here(project, settings, path).into_string())
+        .collect()
 }

@@ -22,6 +22,15 @@ pub struct CheckoutOptions {
     pub trash: Option<String>,
 }
 
+/// What to do about files that are as recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Relink {
+    #[default]
+    Keep,
+    /// Make them out of the cache again, linked as `cache.type` says now.
+    Anew,
+}
+
 /// What to do about content that is saved nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Overwrite {
@@ -41,6 +50,9 @@ pub struct CheckoutReport {
     pub added: Vec<Utf8PathBuf>,
     /// What was overwritten, saved nowhere, and is in the trash now.
     pub trashed: Vec<Utf8PathBuf>,
+    /// How many files `added` comes to.
+    #[serde(skip)]
+    pub added_files: usize,
 }
 
 /// Makes outputs what `dvc.lock` and the `.dvc` files record.
@@ -52,15 +64,29 @@ pub fn checkout(
     options: &CheckoutOptions,
     reporter: &dyn Reporter,
 ) -> Result<CheckoutReport, ProjectError> {
+    checkout_linked(project, options, Relink::Keep, reporter)
+}
+
+/// [`checkout`], and what becomes of files that are as recorded.
+pub fn checkout_linked(
+    project: &Project,
+    options: &CheckoutOptions,
+    links: Relink,
+    reporter: &dyn Reporter,
+) -> Result<CheckoutReport, ProjectError> {
     let _lock = project.lock()?;
     let index = Index::load(project)?;
     let hasher = Hasher::default();
     let mut report = CheckoutReport::default();
     let mut pending = Vec::new();
+    let mut again = Vec::new();
     for (path, entry) in wanted(project, &index, &options.targets)? {
         let content = hasher.content_as(project, &path, entry.md5.as_ref(), reporter)?;
         if content.as_ref().map(|content| &content.id) == entry.md5.as_ref() {
             report.unchanged.push(project.shown(&path));
+            if links == Relink::Anew && is_cached(project, &entry) {
+                again.push((path, entry));
+            }
         } else if !is_cached(project, &entry) {
             if !options.targets.is_empty()
                 && let Some(id) = &entry.md5
@@ -80,6 +106,10 @@ pub fn checkout(
     for (path, entry) in pending {
         if path.symlink_metadata().is_err() {
             report.added.push(project.shown(&path));
+            report.added_files += match &entry.md5 {
+                Some(id) if id.is_directory() => project.cache().manifest(id)?.entries().len(),
+                _ => 1,
+            };
         } else if let (Overwrite::Force, Some(name)) = (options.overwrite, &options.trash) {
             let is_directory = path.symlink_metadata().is_ok_and(|found| found.is_dir());
             if is_directory && !entry.md5.as_ref().is_some_and(ObjectId::is_directory) {
@@ -92,6 +122,18 @@ pub fn checkout(
         }
         restore(project, &path, &entry, reporter)?;
         report.restored.push(project.shown(&path));
+    }
+    for (path, entry) in again {
+        // The cache says that it has it; that is known only once it was copied.
+        let name = path.file_name().unwrap_or_default();
+        let aside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
+        fs_err::rename(&path, &aside)?;
+        if let Err(error) = restore(project, &path, &entry, reporter) {
+            crate::paths::remove(&path)?;
+            fs_err::rename(&aside, &path)?;
+            return Err(error);
+        }
+        crate::paths::remove(&aside)?;
     }
     project.remember();
     Ok(report)

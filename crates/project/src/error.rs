@@ -137,6 +137,9 @@ pub enum ProjectError {
     #[error("`{name}` is not set")]
     NotSet { name: String },
 
+    #[error("nobody knows where the settings of this level are")]
+    NoSettingFile,
+
     #[error("there is no remote `{name}`")]
     UnknownRemote {
         name: String,
@@ -274,6 +277,9 @@ impl ProjectError {
             }
             Self::ExportInto { .. } => {
                 "export to a path, a URL or a remote without `layout` in `ketch.toml`".to_owned()
+            }
+            Self::NoSettingFile => {
+                "set `DVC_GLOBAL_CONFIG_DIR`, or `HOME`, to a directory".to_owned()
             }
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),

@@ -6,10 +6,11 @@ use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
 use serde::Serialize;
 
+use crate::gc_remote::{RemoteGarbage, collect_remote, split_off_unsaved};
 use crate::objects::{Damaged, Uses, add_uses, all};
 use crate::snapshot::{Blobs, Snapshot};
 use crate::trash::move_file;
-use crate::{CommitId, Project, ProjectError, paths};
+use crate::{CommitId, Project, ProjectError, RemoteChoice, paths};
 
 /// What to keep, and what to do with the rest. Whatever is named, the work tree is kept.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,10 @@ pub struct GcOptions {
     pub mode: GcMode,
     /// The folder below `.ketch/quarantine` that takes what is collected.
     pub quarantine: String,
+    /// A remote to collect in too. It has no quarantine: what is collected there is gone.
+    pub remote: Option<RemoteChoice>,
+    /// A remote that has to have what is collected in the cache; other objects stay.
+    pub only_what_is_on: Option<RemoteChoice>,
 }
 
 /// A set of states whose data is kept.
@@ -37,6 +42,14 @@ pub enum Keep {
     Commits,
     /// This revision.
     Revision(String),
+    /// The newest commits that a revision leads to, so many of them.
+    Newest { revision: String, count: u32 },
+    /// So many commits of each branch, the newest.
+    NewestOfBranches(u32),
+    /// Every commit since the beginning of a day, as `2026-01-31`.
+    Since(String),
+    /// The commits of DVC's experiments.
+    Experiments,
 }
 
 /// What to do about objects that a commit leads to that was not named.
@@ -74,6 +87,8 @@ pub struct GcReport {
     pub quarantine: Option<Utf8PathBuf>,
     /// What was deleted out of the quarantine, in bytes.
     pub deleted: u64,
+    /// What was, or would be, deleted on the remote.
+    pub remote: Option<RemoteGarbage>,
 }
 
 /// One object.
@@ -131,6 +146,18 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     report
         .collected
         .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
+    if let Some(choice) = &options.only_what_is_on {
+        let kept = split_off_unsaved(project, choice, &mut report)?;
+        report.kept += kept;
+    }
+    if let Some(choice) = &options.remote {
+        let wanted = if options.reachable == Reachable::Keep {
+            named.keys().chain(reachable.keys()).cloned().collect()
+        } else {
+            named.keys().cloned().collect()
+        };
+        report.remote = Some(collect_remote(project, choice, wanted, options.mode)?);
+    }
     if options.mode == GcMode::Dry {
         return Ok(report);
     }
@@ -162,6 +189,27 @@ fn mark(project: &Project, keep: &[Keep], uses: &mut Uses) -> Result<(), Project
             Keep::Revision(revision) => {
                 commits.insert(git.resolve(revision)?.to_string());
                 continue;
+            }
+            Keep::Newest { revision, count } => {
+                let commit = git.resolve(revision)?;
+                let count = format!("--max-count={count}");
+                git.run(&["rev-list", "--first-parent", &count, commit.as_str()])?
+            }
+            Keep::NewestOfBranches(count) => {
+                let tips = git.run(&["for-each-ref", "--format=%(objectname)", "refs/heads"])?;
+                let count = format!("--max-count={count}");
+                let mut listed = String::new();
+                for tip in tips.lines() {
+                    listed += &git.run(&["rev-list", "--first-parent", &count, tip])?;
+                }
+                listed
+            }
+            Keep::Since(day) => {
+                let day = format!("--since={day} 00:00:00");
+                git.run(&["rev-list", "--all", &day])?
+            }
+            Keep::Experiments => {
+                git.run(&["for-each-ref", "--format=%(objectname)", "refs/exps"])?
             }
             Keep::Branches => git.run(&[
                 "for-each-ref",

@@ -9,36 +9,54 @@ use ketch_store::write_atomically;
 use crate::paths::{join, read_if_there};
 use crate::{Project, ProjectError};
 
-/// By this line a hook of ours is known.
-const MARK: &str = "# Written by `ketch install`.";
+/// By one of these lines a hook is known that may be written anew: ours, and DVC's own.
+const MARKS: [&str; 2] = ["# Written by `ketch install`.", "exec dvc git-hook "];
 
-/// Each hook and what it calls, after what DVC's hooks do. `post-checkout` is told with its third
-/// argument whether another commit was checked out, and is called in the middle of a rebase too.
-const HOOKS: [(&str, &str); 3] = [
-    ("pre-commit", "exec ketch status"),
-    (
-        "post-checkout",
-        "[ \"$3\" = 1 ] || exit 0\n[ -d \"$(git rev-parse --git-path rebase-merge)\" ] && exit 0\nexec ketch checkout",
-    ),
-    ("pre-push", "exec ketch push"),
-];
+/// Each hook. What it does is with the hidden command `git-hook`, as with DVC.
+const HOOKS: [&str; 3] = ["pre-commit", "post-checkout", "pre-push"];
+
+/// The program that hooks call first; where it is not installed they call the other one, as a
+/// clone may be worked in with either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HookProgram {
+    #[default]
+    Ketch,
+    Dvc,
+}
+
+impl HookProgram {
+    fn in_order(self) -> [&'static str; 2] {
+        match self {
+            Self::Ketch => ["ketch", "dvc"],
+            Self::Dvc => ["dvc", "ketch"],
+        }
+    }
+}
 
 /// Writes the hooks and returns their paths, relative to the root where they are below it. Fails
 /// before any is written where there is one of somebody else's.
-pub fn install_hooks(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+pub fn install_hooks(
+    project: &Project,
+    program: HookProgram,
+) -> Result<Vec<Utf8PathBuf>, ProjectError> {
     let answer = project.git().run(&["rev-parse", "--git-path", "hooks"])?;
     let directory = join(project.root(), answer.trim_end_matches('\n'));
-    for (name, _) in HOOKS {
+    for name in HOOKS {
         let path = directory.join(name);
-        let foreign = read_if_there(&path)?.is_some_and(|text| !text.contains(MARK));
+        let foreign =
+            read_if_there(&path)?.is_some_and(|text| !MARKS.iter().any(|mark| text.contains(mark)));
         if foreign {
             return Err(ProjectError::HookExists { path });
         }
     }
     let mut written = Vec::new();
-    for (name, commands) in HOOKS {
+    let [first, second] = program.in_order();
+    for name in HOOKS {
         let path = directory.join(name);
-        let text = format!("#!/bin/sh\n{MARK}\n{commands}\n");
+        let text = format!(
+            "#!/bin/sh\n{}\nif command -v {first} >/dev/null; then\n    exec {first} git-hook {name} \"$@\"\nfi\nexec {second} git-hook {name} \"$@\"\n",
+            MARKS[0]
+        );
         write_atomically(&path, text.as_bytes())?;
         fs_err::set_permissions(&path, Permissions::from_mode(0o755))?;
         written.push(project.shown(&path));

@@ -19,6 +19,7 @@ mod add;
 mod change;
 mod changed_files;
 mod checkout;
+mod choose_targets;
 mod command;
 mod commit;
 mod config;
@@ -30,6 +31,7 @@ mod dvc_settings;
 mod error;
 mod fsck;
 mod gc;
+mod gc_remote;
 mod git;
 mod gitignore;
 mod graph;
@@ -64,7 +66,8 @@ mod worktree;
 pub use add::{AddOptions, AddReport, AddedData, add};
 pub use change::{Change, FileState};
 pub use changed_files::{ChangedFile, ChangedFiles, FileContent, changed_files};
-pub use checkout::{CheckoutOptions, CheckoutReport, Overwrite, checkout};
+pub use checkout::{CheckoutOptions, CheckoutReport, Overwrite, Relink, checkout, checkout_linked};
+pub use choose_targets::{Below, Names, TargetChoice, Upstream, choose_targets};
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{
     Beats, ConfigWarning, EnvironmentConfig, GateConfig, Goal, LifecycleConfig, MetricConfig,
@@ -75,13 +78,14 @@ pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, data_sta
 pub use destroy::{Destruction, destroy};
 pub use diff::{DataPath, DiffOptions, DiffReport, ModifiedPath, OldAndNew, RenamedPath, diff};
 pub use dvc_settings::{
-    ExistingRemote, Remote, Setting, SettingLevel, SettingName, add_remote, modify_remote, remotes,
-    remove_remote, rename_remote, set_default_remote, set_setting, setting, settings,
-    unset_setting,
+    ExistingRemote, Remote, Setting, SettingFiles, SettingLevel, SettingName, SharedSettings,
+    add_remote, modify_remote, remotes, remove_remote, rename_remote, set_default_remote,
+    set_setting, setting, settings, unset_setting,
 };
 pub use error::{ProjectError, StageFailure};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
 pub use gc::{GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
+pub use gc_remote::RemoteGarbage;
 pub use git::{CommitId, Git, Identity};
 pub use import::{
     Bringing, GetOptions, GetReport, ImportError, ImportOptions, ImportReport, ImportUpdate,
@@ -90,26 +94,28 @@ pub use import::{
     get, get_url, import, import_updates, import_url, list_source, list_url, storage_url, update,
 };
 pub use init::{Existing, InitOptions, InitReport, init};
-pub use install::install_hooks;
+pub use install::{HookProgram, install_hooks};
 pub use legacy::{Migrate, MigrateMode, MigrateReport, migrate_cache};
 pub use lineage::{Lineage, StageLineage, lineage};
 pub use list::{Folders, ListEntry, ListOptions, Origin, list};
 pub use merge::{MergeConflict, MergeOptions, MergeReport, install_merge_driver, merge_driver};
 pub use metrics::{Metrics, metrics};
 pub use move_data::{MoveReport, move_data};
-pub use project::Project;
+pub use project::{Patience, Project};
 pub use record::{ChangedInputs, RecordOptions, RecordReport, record};
 pub use remove::{RemoveOptions, RemoveReport, RemovedOutputs, remove};
 pub use repro::{
     Force, ReproMode, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult, repro,
 };
 pub use stage::{Index, Stage, TrackedData};
-pub use status::{DataStatus, StageStatus, StatusReport, status};
+pub use status::{
+    CacheCheck, DataStatus, StageStatus, StatusOptions, StatusReport, status, status_of,
+};
 pub use transfer::{
-    ExportOptions, ExportReport, Exported, Moved, OutputRemoteStatus, PullOptions, PullReport,
-    RemoteChoice, RemoteFsckReport, RemoteState, RemoteStatusReport, RemoteTransfer, RunsMoved,
-    SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs, pull, push, push_runs,
-    remote_fsck, remote_status,
+    ExportOptions, ExportReport, Exported, History, Moved, OutputRemoteStatus, PullOptions,
+    PullReport, RemoteChoice, RemoteFsckReport, RemoteObject, RemoteState, RemoteStatusReport,
+    RemoteTransfer, RunsMoved, SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs,
+    pull, push, push_runs, remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

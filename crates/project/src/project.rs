@@ -2,13 +2,23 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
-use ketch_store::{Cache, LinkKind, RepoLock, StateIndex, write_atomically};
+use ketch_store::{Cache, LinkKind, RepoLock, StateIndex, StoreError, write_atomically};
 
 use crate::paths::{join, read_if_there};
-use crate::{Git, ProjectConfig, ProjectError};
+use crate::{Git, ProjectConfig, ProjectError, SharedSettings};
 
 /// In the folder that DVC keeps out of Git and removes with the rest of `.dvc`.
 const STATE_INDEX: &str = ".dvc/tmp/ketch-state";
+
+/// How long to wait while another process changes a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patience {
+    /// Three seconds, as DVC does.
+    #[default]
+    Short,
+    /// Until it is done.
+    Endless,
+}
 
 /// An open project.
 #[derive(Debug)]
@@ -18,6 +28,8 @@ pub struct Project {
     git: Git,
     config: ProjectConfig,
     autostage: bool,
+    shared: SharedSettings,
+    patience: Patience,
     /// Another project's, where this one is a work tree without its own.
     main_root: Utf8PathBuf,
 }
@@ -25,10 +37,19 @@ pub struct Project {
 impl Project {
     /// The project that `start` is in: the nearest directory upwards with a `.dvc` in it.
     pub fn discover(start: &Utf8Path) -> Result<Self, ProjectError> {
+        Self::discover_with(start, SharedSettings::default(), Patience::Short)
+    }
+
+    /// [`discover`](Self::discover) where settings outside of the project count too.
+    pub fn discover_with(
+        start: &Utf8Path,
+        shared: SharedSettings,
+        patience: Patience,
+    ) -> Result<Self, ProjectError> {
         let begin = canonical(start)?;
         let root = begin.ancestors().find(|path| path.join(".dvc").is_dir());
         match root {
-            Some(root) => Self::open(root),
+            Some(root) => Self::open_with(root, shared, patience),
             None => Err(ProjectError::NotAProject {
                 start: start.to_owned(),
             }),
@@ -37,19 +58,30 @@ impl Project {
 
     /// The project whose root this is.
     pub fn open(root: &Utf8Path) -> Result<Self, ProjectError> {
+        Self::open_with(root, SharedSettings::default(), Patience::Short)
+    }
+
+    /// [`open`](Self::open) where settings outside of the project count too.
+    pub fn open_with(
+        root: &Utf8Path,
+        shared: SharedSettings,
+        patience: Patience,
+    ) -> Result<Self, ProjectError> {
         let root = canonical(root)?;
         if !root.join(".dvc").is_dir() {
             return Err(ProjectError::NotAProject { start: root });
         }
         let git = Git::open(&root)?;
         let main_root = main_root(&git, &root)?;
-        let settings = DvcSettings::load(&root)?;
+        let settings = DvcSettings::load(&root, &shared)?;
         Ok(Self {
             cache: Cache::open(settings.cache_directory)
                 .with_links(settings.links)
                 .with_state(StateIndex::open(root.join(STATE_INDEX), &root)),
             config: ProjectConfig::load(&root)?,
             autostage: settings.autostage,
+            shared,
+            patience,
             git,
             main_root,
             root,
@@ -93,7 +125,17 @@ impl Project {
 
     /// Takes the lock that DVC and ketch hold while they change a project.
     pub fn lock(&self) -> Result<RepoLock, ProjectError> {
-        Ok(RepoLock::acquire(&self.root.join(".dvc"))?)
+        loop {
+            match RepoLock::acquire(&self.root.join(".dvc")) {
+                Err(StoreError::Locked { .. }) if self.patience == Patience::Endless => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// Where settings outside of the project are.
+    pub(crate) fn shared_settings(&self) -> &SharedSettings {
+        &self.shared
     }
 
     /// Writes down what files were found to hash to, so that nobody reads them again.
@@ -105,7 +147,7 @@ impl Project {
     }
 
     /// Whether DVC's `core.autostage` asks to `git add` what was written.
-    pub(crate) fn autostage(&self) -> bool {
+    pub fn autostage(&self) -> bool {
         self.autostage
     }
 
@@ -137,21 +179,23 @@ struct DvcSettings {
 }
 
 impl DvcSettings {
-    /// The project's and the machine's file, the latter winning.
-    fn load(root: &Utf8Path) -> Result<Self, ProjectError> {
+    /// All four files, the nearest winning.
+    fn load(root: &Utf8Path, shared: &SharedSettings) -> Result<Self, ProjectError> {
         let directory = root.join(".dvc");
         let mut settings = Self {
             cache_directory: directory.join("cache"),
             links: LinkKind::DEFAULT.to_vec(),
             autostage: false,
         };
-        for name in ["config", "config.local"] {
-            let Some(text) = read_if_there(&directory.join(name))? else {
+        let own = ["config", "config.local"].map(|name| directory.join(name));
+        for path in shared.files().chain(&own) {
+            let Some(text) = read_if_there(path)? else {
                 continue;
             };
-            let config = Config::parse(&text, &format!(".dvc/{name}"))?;
-            if let Some(path) = config.get("cache", "dir") {
-                settings.cache_directory = join(&directory, path);
+            let shown = path.strip_prefix(root).unwrap_or(path);
+            let config = Config::parse(&text, shown.as_str())?;
+            if let Some(cache) = config.get("cache", "dir") {
+                settings.cache_directory = join(path.parent().unwrap_or(&directory), cache);
             }
             if let Some(kinds) = config.get("cache", "type") {
                 settings.links = LinkKind::parse_list(kinds)?;

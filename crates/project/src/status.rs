@@ -5,15 +5,37 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::change::{Change, FileState, inspect};
-use crate::content::Hasher;
-use crate::stage::Index;
+use crate::content::{Hasher, is_cached};
+use crate::paths::join;
+use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
+
+/// What to look at.
+#[derive(Debug, Clone, Default)]
+pub struct StatusOptions {
+    /// Outputs, `.dvc` files or stages; empty for everything.
+    pub targets: Vec<String>,
+    pub cache: CacheCheck,
+}
+
+/// Whether the cache is looked at too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CacheCheck {
+    /// No: it takes a look at every object.
+    #[default]
+    Skipped,
+    /// It is said which outputs it does not have.
+    Done,
+}
 
 /// Stages and data, in the order of the files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatusReport {
     pub stages: Vec<StageStatus>,
     pub data: Vec<DataStatus>,
+    /// Whether there is anything that could have a status.
+    #[serde(skip)]
+    pub is_empty: bool,
 }
 
 /// One stage; without changes it is up to date.
@@ -21,6 +43,12 @@ pub struct StatusReport {
 pub struct StageStatus {
     pub stage: String,
     pub changes: Vec<Change>,
+    /// Of a stage that never ran, what there is to it, one by one.
+    #[serde(skip)]
+    pub parts: Vec<Change>,
+    /// Outputs as `dvc.yaml` has them that the cache does not have, if it was looked at.
+    #[serde(skip)]
+    pub not_in_cache: Vec<String>,
 }
 
 /// One output of a `.dvc` file; without a state it is as recorded.
@@ -31,6 +59,9 @@ pub struct DataStatus {
     /// The data, relative to the root.
     pub path: Utf8PathBuf,
     pub state: Option<FileState>,
+    /// Whether the cache does not have it, if it was looked at.
+    #[serde(skip)]
+    pub not_in_cache: bool,
 }
 
 impl StatusReport {
@@ -44,10 +75,37 @@ impl StatusReport {
 /// Holds everything against its record. Takes no lock and changes nothing, but remembers what it
 /// read.
 pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport, ProjectError> {
+    status_of(project, &StatusOptions::default(), reporter)
+}
+
+/// [`status`] of some targets.
+pub fn status_of(
+    project: &Project,
+    options: &StatusOptions,
+    reporter: &dyn Reporter,
+) -> Result<StatusReport, ProjectError> {
+    let look = options.cache == CacheCheck::Done;
     let index = Index::load(project)?;
     let hasher = Hasher::default();
     let mut stages = Vec::new();
+    let mut known = vec![false; options.targets.len()];
+    let mut wanted = |names: &dyn Fn(&str) -> bool| {
+        let mut any = options.targets.is_empty();
+        for (target, known) in options.targets.iter().zip(&mut known) {
+            if names(target) {
+                *known = true;
+                any = true;
+            }
+        }
+        any
+    };
     for stage in &index.stages {
+        let outs: Vec<_> = stage.outputs().map(|(_, path)| path).collect();
+        if !wanted(&|target| {
+            stage.address == target || outs.contains(&join(project.root(), target))
+        }) {
+            continue;
+        }
         let inspection = inspect(project, &index, stage, &hasher, reporter)?;
         let mut changes = inspection.changes;
         changes.extend(inspection.restorable.into_iter().map(|out| Change::Output {
@@ -56,11 +114,25 @@ pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport
         }));
         stages.push(StageStatus {
             stage: stage.address.clone(),
+            parts: if changes.contains(&Change::NeverRun) {
+                parts(stage)
+            } else {
+                Vec::new()
+            },
+            not_in_cache: if look {
+                lost(project, &index, stage)
+            } else {
+                Vec::new()
+            },
             changes,
         });
     }
     let mut data = Vec::new();
     for tracked in &index.data {
+        let file = project.shown(&tracked.file);
+        if !wanted(&|target| file == target || tracked.path == join(project.root(), target)) {
+            continue;
+        }
         let content =
             hasher.content_as(project, &tracked.path, tracked.entry.md5.as_ref(), reporter)?;
         let state = match (content.map(|content| content.id), &tracked.entry.md5) {
@@ -69,11 +141,66 @@ pub fn status(project: &Project, reporter: &dyn Reporter) -> Result<StatusReport
             (Some(now), Some(before)) => (now != *before).then_some(FileState::Modified),
         };
         data.push(DataStatus {
-            file: project.shown(&tracked.file),
+            file,
             path: project.shown(&tracked.path),
             state,
+            not_in_cache: look
+                && tracked.entry.cache
+                && tracked.entry.md5.is_some()
+                && !is_cached(project, &tracked.entry),
         });
     }
+    let unknown = options.targets.iter().zip(&known);
+    if let Some((target, _)) = unknown.into_iter().find(|(_, known)| !**known) {
+        return Err(index.unknown(target));
+    }
     project.remember();
-    Ok(StatusReport { stages, data })
+    Ok(StatusReport {
+        stages,
+        data,
+        is_empty: index.stages.is_empty() && index.data.is_empty(),
+    })
+}
+
+/// What a stage that never ran reads and makes, each as DVC calls it: there or not.
+fn parts(stage: &Stage) -> Vec<Change> {
+    let state = |path: &str| {
+        if stage.resolve(path).exists() {
+            FileState::Modified
+        } else {
+            FileState::Missing
+        }
+    };
+    let deps = stage.spec.deps.iter().map(|path| Change::Dependency {
+        path: path.clone(),
+        state: state(path),
+    });
+    let params = stage.spec.params.iter().map(|params| Change::Dependency {
+        path: params.file.clone(),
+        state: FileState::New,
+    });
+    let outs = stage.spec.outs.iter().map(|out| Change::Output {
+        path: out.path.clone(),
+        state: state(&out.path),
+    });
+    deps.chain(params).chain(outs).collect()
+}
+
+fn lost(project: &Project, index: &Index, stage: &Stage) -> Vec<String> {
+    let Some(recorded) = index.recorded(stage) else {
+        return Vec::new();
+    };
+    let cached = |path: &str| {
+        stage
+            .spec
+            .outs
+            .iter()
+            .any(|out| out.path == path && out.cache)
+    };
+    recorded
+        .outs
+        .iter()
+        .filter(|out| cached(&out.path) && out.md5.is_some() && !is_cached(project, out))
+        .map(|out| out.path.clone())
+        .collect()
 }

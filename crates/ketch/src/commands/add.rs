@@ -7,11 +7,12 @@ use clap::Args;
 use ketch_project::{AddOptions, add};
 
 use crate::exit::{CommandError, ExitStatus};
+use crate::personality::tell_to_track;
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::table::{TextTable, bytes};
-use crate::workspace::{from_here, open_project};
+use crate::workspace::{files_from_here, from_here, open_project};
 
 /// Track data files and directories
 ///
@@ -46,6 +47,15 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = add(&project, &options, &progress)?;
     drop(progress);
+    if printer.speaks_dvc() {
+        if !project.autostage() {
+            tell_to_track(
+                printer,
+                &files_from_here(&project, settings, &report.changed_files),
+            );
+        }
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
     let mut table = TextTable::new(["path", "files", "size", "hash"]);
     for data in &report.data {
@@ -58,11 +68,7 @@ pub(super) fn run(
     }
     printer.line(table);
     if !report.changed_files.is_empty() {
-        let files: Vec<String> = report
-            .changed_files
-            .iter()
-            .map(|path| from_here(&project, settings, path).to_string())
-            .collect();
+        let files = files_from_here(&project, settings, &report.changed_files);
         printer.hint(format_args!(
             "record it in Git: `git add {}`",
             files.join(" ")

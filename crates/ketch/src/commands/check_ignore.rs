@@ -17,12 +17,24 @@ use crate::workspace::open_project;
 #[derive(Debug, Args)]
 pub(crate) struct CheckIgnoreArgs {
     /// Files and directories, which need not exist
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(
+        required_unless_present = "stdin",
+        conflicts_with = "stdin",
+        value_name = "PATH"
+    )]
     paths: Vec<Utf8PathBuf>,
 
     /// Print the rule, and where it stands
     #[arg(short, long)]
     details: bool,
+
+    /// Print also paths that no rule hides, with an empty rule
+    #[arg(short, long, requires = "details")]
+    non_matching: bool,
+
+    /// Read the paths from standard input, one a line
+    #[arg(long)]
+    stdin: bool,
 }
 
 pub(super) fn run(
@@ -30,12 +42,25 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let CheckIgnoreArgs { paths, details } = args;
+    let CheckIgnoreArgs {
+        mut paths,
+        details,
+        non_matching,
+        stdin,
+    } = args;
+    if stdin {
+        for line in std::io::stdin().lines() {
+            paths.push(line?.into());
+        }
+    }
     let project = open_project(settings, printer)?;
     let mut hidden = Vec::new();
     for path in paths {
         let place = tidy(&settings.directory.join(&path));
         let Some(rule) = ignore_rule(project.root(), &place)? else {
+            if non_matching {
+                printer.line(format_args!("::\t{path}"));
+            }
             continue;
         };
         let file = rule.file.strip_prefix(project.root());

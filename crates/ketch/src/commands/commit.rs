@@ -1,13 +1,13 @@
 //! `ketch commit`
 
 use clap::Args;
-use ketch_project::{ChangedInputs, RecordOptions, record};
+use ketch_project::{ChangedInputs, RecordOptions, StatusOptions, record, status_of};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::targets::data_targets;
+use crate::targets::ReachArgs;
 use crate::workspace::{from_here, open_project};
 
 /// Record what data and outputs are now, without running anything
@@ -24,6 +24,9 @@ pub(crate) struct CommitArgs {
     /// Record the outputs also of stages whose inputs changed
     #[arg(short, long)]
     force: bool,
+
+    #[command(flatten)]
+    reach: ReachArgs,
 }
 
 pub(super) fn run(
@@ -31,10 +34,14 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let CommitArgs { targets, force } = args;
+    let CommitArgs {
+        targets,
+        force,
+        reach,
+    } = args;
     let project = open_project(settings, printer)?;
     let options = RecordOptions {
-        targets: data_targets(&project, settings, &targets),
+        targets: reach.resolve(&project, settings, &targets)?,
         inputs: if force {
             ChangedInputs::Record
         } else {
@@ -42,8 +49,23 @@ pub(super) fn run(
         },
     };
     let progress = FileProgress::new(printer);
+    if printer.speaks_dvc() && !force {
+        let seen = StatusOptions {
+            targets: options.targets.clone(),
+            ..StatusOptions::default()
+        };
+        if !status_of(&project, &seen, &progress)?.is_clean() {
+            return Err(CommandError::refused(
+                "what changed is not recorded without a confirmation",
+            )
+            .hint("use `-f`"));
+        }
+    }
     let report = record(&project, &options, &progress)?;
     drop(progress);
+    if printer.speaks_dvc() {
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
     for path in &report.recorded {
         printer.line(from_here(&project, settings, path));

@@ -2,19 +2,30 @@
 
 use clap::Args;
 use ketch_project::{
-    Setting, SettingLevel, SettingName, set_setting, setting, settings as list, unset_setting,
+    Project, Setting, SettingFiles, SettingLevel, SettingName, set_setting, setting,
+    settings as list, unset_setting,
 };
 
-use crate::exit::{CommandError, ExitStatus};
+use crate::exit::{CommandError, DvcFailure, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::workspace::open_project;
 
-/// Which of DVC's two files.
+/// Which of DVC's four files.
 #[derive(Debug, Clone, Copy, Args)]
+#[group(multiple = false)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct LevelArgs {
+    /// For everybody on this machine
+    #[arg(long)]
+    system: bool,
+
+    /// For this account
+    #[arg(long)]
+    global: bool,
+
     /// In `.dvc/config`, which Git tracks
-    #[arg(long, conflicts_with = "local")]
+    #[arg(long)]
     project: bool,
 
     /// In `.dvc/config.local`, of this machine only
@@ -25,12 +36,46 @@ pub(crate) struct LevelArgs {
 impl LevelArgs {
     /// None where none was named.
     pub(crate) fn level(self) -> Option<SettingLevel> {
-        match self {
-            Self { local: true, .. } => Some(SettingLevel::Local),
-            Self { project: true, .. } => Some(SettingLevel::Project),
-            Self { .. } => None,
+        let flags = [
+            (self.system, SettingLevel::System),
+            (self.global, SettingLevel::Global),
+            (self.project, SettingLevel::Project),
+            (self.local, SettingLevel::Local),
+        ];
+        flags
+            .into_iter()
+            .find(|(named, _)| *named)
+            .map(|(_, level)| level)
+    }
+
+    /// The project whose files these are; none outside of one, where the account's and the
+    /// machine's are all there is.
+    pub(crate) fn project(
+        self,
+        settings: &Settings,
+        printer: &Printer,
+    ) -> Result<Option<Project>, CommandError> {
+        match (open_project(settings, printer), self.level()) {
+            (Ok(project), _) => Ok(Some(project)),
+            (Err(error), None | Some(SettingLevel::System | SettingLevel::Global))
+                if error.dvc_failure() == DvcFailure::NotARepository =>
+            {
+                Ok(None)
+            }
+            (Err(error), _) => Err(error),
         }
     }
+}
+
+/// The files of settings that count here.
+pub(crate) fn setting_files<'a>(
+    project: Option<&'a Project>,
+    settings: &'a Settings,
+) -> SettingFiles<'a> {
+    project.map_or_else(
+        || SettingFiles::outside(&settings.dvc_files),
+        SettingFiles::of,
+    )
 }
 
 /// Read and change DVC's settings
@@ -76,7 +121,8 @@ pub(super) fn run(
         show_origin,
         level,
     } = args;
-    let project = open_project(settings, printer)?;
+    let project = level.project(settings, printer)?;
+    let files = setting_files(project.as_ref(), settings);
     let level = level.level();
     let origin = |found: &Setting| {
         if show_origin {
@@ -86,7 +132,7 @@ pub(super) fn run(
         }
     };
     let Some(name) = name else {
-        let all = list(&project, level)?;
+        let all = list(files, level)?;
         printer.json(&all);
         for found in &all {
             printer.line(format_args!(
@@ -102,11 +148,15 @@ pub(super) fn run(
     match value {
         Some(value) => {
             let level = level.unwrap_or_default();
-            set_setting(&project, level, &name, &value, &settings.directory)?;
+            set_setting(files, level, &name, &value, &settings.directory)?;
         }
-        None if unset => unset_setting(&project, level.unwrap_or_default(), &name)?,
+        None if unset => unset_setting(files, level.unwrap_or_default(), &name)?,
         None => {
-            let Some(found) = setting(&project, &name, level)? else {
+            let Some(found) = setting(files, &name, level)? else {
+                // DVC says nothing of what no level has.
+                if printer.speaks_dvc() && level.is_none() {
+                    return Ok(ExitStatus::Success);
+                }
                 return Err(ketch_project::ProjectError::NotSet {
                     name: name.to_string(),
                 }

@@ -33,6 +33,9 @@ pub(super) fn run(
         Destruction::Asked
     };
     let removed = destroy(&project, destruction)?;
+    if printer.speaks_dvc() {
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&removed);
     for path in removed {
         printer.line(path);

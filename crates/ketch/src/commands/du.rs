@@ -5,12 +5,11 @@ use clap::Args;
 use ketch_project::{Folders, ListOptions, list};
 use serde::Serialize;
 
+use super::list::project_and_path;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::bytes;
-use crate::targets::tidy;
-use crate::workspace::open_project;
 
 /// Show how much room files and data take
 ///
@@ -20,6 +19,10 @@ use crate::workspace::open_project;
 pub(crate) struct DuArgs {
     /// A file or directory [default: all]
     path: Option<Utf8PathBuf>,
+
+    /// As DVC: the first is a project, and this is a path in it
+    #[arg(hide = true)]
+    inside: Option<Utf8PathBuf>,
 
     /// A revision [default: the work tree]
     #[arg(long, value_name = "REVISION")]
@@ -44,20 +47,19 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let DuArgs {
         path,
+        inside,
         rev,
         summarize,
     } = args;
-    let project = open_project(settings, printer)?;
+    let shown = inside.clone().or(path.clone());
+    let (project, path) = project_and_path(path, inside, settings, printer)?;
     let options = ListOptions {
-        path: path.as_ref().map_or_else(
-            || project.root().to_owned(),
-            |path| tidy(&settings.directory.join(path)),
-        ),
+        path,
         revision: rev,
         folders: Folders::Listed,
         ..ListOptions::default()
     };
-    let shown = path.unwrap_or_else(|| ".".into());
+    let shown = shown.unwrap_or_else(|| ".".into());
     let mut usages: Vec<Usage> = list(&project, &options)?
         .into_iter()
         .map(|entry| Usage {

@@ -2,14 +2,15 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use ketch_project::{GcMode, GcOptions, Keep, Reachable, gc};
+use jiff::civil::Date;
+use ketch_project::{GcMode, GcOptions, GcReport, Keep, Project, Reachable, gc};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::bytes;
 use crate::targets::folder_of_now;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Make room in the cache
 ///
@@ -41,8 +42,36 @@ pub(crate) struct GcArgs {
     rev: Vec<String>,
 
     /// Keep by the same rules what other projects use that share the cache
-    #[arg(short, long, value_name = "DIR", num_args = 1..)]
+    #[arg(short, long, value_name = "DIR", num_args = 0..)]
     projects: Vec<Utf8PathBuf>,
+
+    /// Of each of these, as many commits as this, not the newest alone
+    #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    num: Option<u32>,
+
+    /// Keep also what commits since this day use
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<Date>,
+
+    /// Keep also what DVC's experiments use
+    #[arg(long)]
+    all_experiments: bool,
+
+    /// Keep also what the remote does not have
+    #[arg(long)]
+    not_in_remote: bool,
+
+    /// Collect on the remote too, where there is no quarantine
+    #[arg(short, long)]
+    cloud: bool,
+
+    /// The remote [default: `core.remote`]
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Objects looked at at once
+    #[arg(short, long, value_name = "NUMBER")]
+    jobs: Option<usize>,
 
     /// Collect also what commits use that were not named
     #[arg(short, long)]
@@ -58,58 +87,51 @@ pub(crate) struct GcArgs {
 }
 
 pub(super) fn run(
-    args: GcArgs,
+    args: &GcArgs,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let GcArgs {
-        workspace,
-        all_branches,
-        all_tags,
-        all_commits,
-        rev,
-        projects,
-        force,
-        dry,
-        empty_quarantine,
-    } = args;
     let project = open_project(settings, printer)?;
-    let flags = [
-        (workspace, Keep::Workspace),
-        (all_branches, Keep::Branches),
-        (all_tags, Keep::Tags),
-        (all_commits, Keep::Commits),
-    ];
-    let named = flags.into_iter().filter(|(set, _)| *set);
+    if printer.speaks_dvc() && !args.force && !args.dry && !args.keep().is_empty() {
+        printer.warning(
+            "what is not kept would be removed from the cache; `-f` confirms that it is to be",
+        );
+        return Ok(ExitStatus::Refused);
+    }
+    let remote = || remote_choice(settings, args.remote.clone(), args.jobs);
     let options = GcOptions {
-        keep: named
-            .map(|(_, keep)| keep)
-            .chain(rev.into_iter().map(Keep::Revision))
-            .collect(),
-        projects: projects
+        keep: args.keep(),
+        projects: args
+            .projects
             .iter()
             .map(|path| settings.directory.join(path))
             .collect(),
-        reachable: if force {
+        reachable: if args.force || (args.dry && printer.speaks_dvc()) {
             Reachable::Collect
         } else {
             Reachable::Keep
         },
-        mode: match (dry, empty_quarantine) {
+        mode: match (args.dry, args.empty_quarantine) {
             (true, _) => GcMode::Dry,
             (false, true) => GcMode::EmptyQuarantine,
             (false, false) => GcMode::Quarantine,
         },
         quarantine: folder_of_now(settings),
+        remote: args.cloud.then(remote),
+        only_what_is_on: args.not_in_remote.then(remote),
     };
     let report = gc(&project, &options)?;
+    if printer.speaks_dvc() {
+        tell_as_dvc(&report, &project, args, printer);
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
-    if dry {
+    if args.dry {
         for object in &report.collected {
             printer.line(format_args!("{}\t{}", bytes(object.size), object.id));
         }
     }
-    let done = if dry {
+    let done = if args.dry {
         "would be collected"
     } else {
         "collected"
@@ -120,6 +142,20 @@ pub(super) fn run(
         bytes(report.size),
         report.kept + report.reachable.len() as u64
     ));
+    if let Some(garbage) = &report.remote {
+        if args.dry {
+            for object in &garbage.collected {
+                printer.line(format_args!("{}\t{}", bytes(object.size), object.id));
+            }
+        }
+        printer.line(format_args!(
+            "on remote `{}`, {} objects of {} {done}, {} kept",
+            garbage.remote,
+            garbage.collected.len(),
+            bytes(garbage.size),
+            garbage.kept
+        ));
+    }
     if report.deleted > 0 {
         let size = bytes(report.deleted);
         printer.line(format_args!("{size} deleted out of the quarantine"));
@@ -136,4 +172,68 @@ pub(super) fn run(
         printer.note(format_args!("they are in {folder}"));
     }
     Ok(ExitStatus::Success)
+}
+
+impl GcArgs {
+    fn keep(&self) -> Vec<Keep> {
+        let newest = |revision: &str| match self.num {
+            Some(count) => Keep::Newest {
+                revision: revision.to_owned(),
+                count,
+            },
+            None => Keep::Revision(revision.to_owned()),
+        };
+        let flags = [
+            (self.workspace, Keep::Workspace),
+            (self.all_branches, Keep::Branches),
+            (self.all_tags, Keep::Tags),
+            (self.all_commits, Keep::Commits),
+            (self.all_experiments, Keep::Experiments),
+        ];
+        let mut keep: Vec<Keep> = flags
+            .into_iter()
+            .filter(|(set, _)| *set)
+            .map(|(_, keep)| keep)
+            .collect();
+        keep.extend(self.rev.iter().map(|revision| newest(revision)));
+        if let Some(count) = self.num {
+            if self.all_branches {
+                keep.push(Keep::NewestOfBranches(count));
+            } else if self.rev.is_empty() {
+                keep.push(newest("HEAD"));
+            }
+        }
+        keep.extend(self.date.map(|date| Keep::Since(date.to_string())));
+        keep
+    }
+}
+
+fn tell_as_dvc(report: &GcReport, project: &Project, args: &GcArgs, printer: &Printer) {
+    printer.warning(
+        "what is not kept is removed from the cache; `ketch fsck --repair` brings it back",
+    );
+    let removed = |objects: usize, whence: &str, none: &str| {
+        if objects == 0 {
+            printer.line(format_args!("No unused {none} to remove{whence}."));
+        } else {
+            let whence = if whence.is_empty() {
+                " from repo cache"
+            } else {
+                whence
+            };
+            printer.line(format_args!("Removed {objects} objects{whence}."));
+        }
+    };
+    if args.dry {
+        for object in &report.collected {
+            let path = project.cache().object_path(&object.id);
+            printer.line(format_args!("Removing {path}"));
+        }
+    }
+    removed(report.collected.len(), "", "'repo' cache");
+    removed(0, "", "'legacy' cache");
+    if let Some(garbage) = &report.remote {
+        removed(garbage.collected.len(), " from remote", "cache");
+        removed(0, " from remote", "cache");
+    }
 }

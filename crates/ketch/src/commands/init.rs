@@ -34,6 +34,10 @@ pub(super) fn run(
         },
     };
     let (_, report) = init(&options)?;
+    if printer.speaks_dvc() {
+        printer.line("Initialized DVC repository.\n\nYou can now commit the changes to git.");
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
     let InitReport { root, created } = report;
     printer.line(format_args!("made a project in {root}"));

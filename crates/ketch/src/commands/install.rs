@@ -1,7 +1,7 @@
 //! `ketch install`
 
 use clap::Args;
-use ketch_project::{install_hooks, install_merge_driver};
+use ketch_project::{HookProgram, install_hooks, install_merge_driver};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -23,9 +23,17 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let InstallArgs {} = args;
     let project = open_project(settings, printer)?;
-    let mut hooks = install_hooks(&project)?;
+    let program = if printer.speaks_dvc() {
+        HookProgram::Dvc
+    } else {
+        HookProgram::Ketch
+    };
+    let mut hooks = install_hooks(&project, program)?;
     let attributes = install_merge_driver(&project)?;
     hooks.extend(attributes.clone());
+    if printer.speaks_dvc() {
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&hooks);
     for hook in hooks {
         printer.line(hook);

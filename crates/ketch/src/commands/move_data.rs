@@ -5,11 +5,12 @@ use clap::Args;
 use ketch_project::move_data;
 
 use crate::exit::{CommandError, ExitStatus};
+use crate::personality::tell_to_track;
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::tidy;
-use crate::workspace::{from_here, open_project};
+use crate::workspace::{files_from_here, from_here, open_project};
 
 /// Move tracked data to another name
 ///
@@ -40,6 +41,13 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = move_data(&project, from, &to, &progress)?;
     drop(progress);
+    if printer.speaks_dvc() {
+        tell_to_track(
+            printer,
+            &files_from_here(&project, settings, &report.changed_files),
+        );
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
     printer.line(format_args!(
         "{} -> {}",

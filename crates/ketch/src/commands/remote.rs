@@ -6,11 +6,10 @@ use ketch_project::{
     set_default_remote,
 };
 
-use super::config::LevelArgs;
+use super::config::{LevelArgs, setting_files};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::workspace::open_project;
 
 /// Set up where data is pushed to and pulled from
 #[derive(Debug, Args)]
@@ -121,7 +120,16 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let RemoteArgs { command } = args;
-    let project = open_project(settings, printer)?;
+    let level = match &command {
+        RemoteCommand::Add(args) => args.level,
+        RemoteCommand::Modify(args) => args.level,
+        RemoteCommand::Remove(args) => args.level,
+        RemoteCommand::Rename(args) => args.level,
+        RemoteCommand::List(args) => args.level,
+        RemoteCommand::Default(args) => args.level,
+    };
+    let project = level.project(settings, printer)?;
+    let files = setting_files(project.as_ref(), settings);
     let here = &settings.directory;
     match command {
         RemoteCommand::Add(AddArgs {
@@ -137,9 +145,9 @@ pub(super) fn run(
             } else {
                 ExistingRemote::Refuse
             };
-            add_remote(&project, level, &name, &url, existing, here)?;
+            add_remote(files, level, &name, &url, existing, here)?;
             if default {
-                set_default_remote(&project, level, Some(&name))?;
+                set_default_remote(files, level, Some(&name))?;
                 printer.line(format_args!("Setting '{name}' as a default remote."));
             }
         }
@@ -151,29 +159,35 @@ pub(super) fn run(
             level,
         }) => {
             let level = level.level().unwrap_or_default();
-            modify_remote(&project, level, &name, &option, value.as_deref(), here)?;
+            modify_remote(files, level, &name, &option, value.as_deref(), here)?;
         }
         RemoteCommand::Remove(RemoveArgs { name, level }) => {
-            remove_remote(&project, level.level().unwrap_or_default(), &name)?;
+            remove_remote(files, level.level().unwrap_or_default(), &name)?;
         }
         RemoteCommand::Rename(RenameArgs { name, new, level }) => {
-            rename_remote(&project, level.level().unwrap_or_default(), &name, &new)?;
+            rename_remote(files, level.level().unwrap_or_default(), &name, &new)?;
         }
         RemoteCommand::List(ListArgs { level }) => {
-            let all = remotes(&project, level.level())?;
+            let all = remotes(files, level.level())?;
             printer.json(&all);
             for remote in all {
-                let mark = if remote.default { "\t(default)" } else { "" };
-                printer.line(format_args!("{}\t{}{mark}", remote.name, remote.url));
+                let mark = if remote.default { "(default)" } else { "" };
+                let line = if printer.speaks_dvc() {
+                    // DVC sets its tabs itself.
+                    format!("{}{}{mark}", cell(&remote.name), cell(&remote.url))
+                } else {
+                    format!("{}\t{}\t{mark}", remote.name, remote.url)
+                };
+                printer.line(line.trim_end());
             }
         }
         RemoteCommand::Default(DefaultArgs { name, unset, level }) => {
             if name.is_some() || unset {
                 let level = level.level().unwrap_or_default();
-                set_default_remote(&project, level, name.as_deref())?;
+                set_default_remote(files, level, name.as_deref())?;
                 return Ok(ExitStatus::Success);
             }
-            let all = remotes(&project, level.level())?;
+            let all = remotes(files, level.level())?;
             let found = all.iter().find(|remote| remote.default);
             printer.json(&found);
             if let Some(remote) = found {
@@ -185,4 +199,10 @@ pub(super) fn run(
         }
     }
     Ok(ExitStatus::Success)
+}
+
+/// A cell of a row of tabs: filled up to the next multiple of eight, by one blank at least.
+fn cell(text: &str) -> String {
+    let width = (text.chars().count() / 8 + 1) * 8;
+    format!("{text:<width$}")
 }

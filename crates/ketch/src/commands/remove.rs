@@ -44,6 +44,9 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = remove(&project, &options, &progress)?;
     drop(progress);
+    if printer.speaks_dvc() {
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&report);
     for removed in &report.removed {
         printer.line(removed);

@@ -1,39 +1,80 @@
 //! `ketch status`
 
 use clap::Args;
-use ketch_project::status;
+use ketch_project::{
+    CacheCheck, Change, DataStatus, FileState, Project, RemoteState, RemoteStatusReport,
+    StageStatus, StatusOptions, StatusReport, remote_status, status_of,
+};
 use owo_colors::OwoColorize as _;
+use serde_json::{Map, Value, json};
 
+use super::transfer::RemoteArgs;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::workspace::open_project;
+use crate::targets::ReachArgs;
+use crate::workspace::{from_here, open_project};
 
 /// Show what differs from what is recorded
 ///
-/// Holds every stage against `dvc.lock` and all tracked data against its `.dvc` file. Changes
-/// nothing and waits for nobody. With `--quiet` nothing is printed, and the exit code is 1 where
-/// something differs.
-#[derive(Debug, Clone, Copy, Args)]
-pub(crate) struct StatusArgs {}
+/// Holds every stage against `dvc.lock` and all tracked data against its `.dvc` file; with
+/// `--cloud`, the cache against a remote. Changes nothing and waits for nobody. With `--quiet`
+/// nothing is printed, and the exit code is 1 where something differs.
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Data, `.dvc` files or stages [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
+    /// Hold the cache against a remote
+    #[arg(short, long)]
+    cloud: bool,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+
+    #[command(flatten)]
+    reach: ReachArgs,
+
+    /// Do not ask where imports come from (ketch never does)
+    #[arg(long)]
+    no_updates: bool,
+}
 
 pub(super) fn run(
-    args: StatusArgs,
+    args: &StatusArgs,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let StatusArgs {} = args;
     let project = open_project(settings, printer)?;
-    let progress = FileProgress::new(printer);
-    let report = status(&project, &progress)?;
-    drop(progress);
-    if printer.is_quiet() {
-        return Ok(if report.is_clean() {
-            ExitStatus::Success
+    let targets = args.reach.resolve(&project, settings, &args.targets)?;
+    if args.cloud || args.remote.is_named() {
+        let report = remote_status(&project, &args.remote.selection(settings, targets))?;
+        return Ok(tell_remote(&report, printer));
+    }
+    if args.remote.has_history() {
+        return Err(CommandError::user(
+            "other commits count only where the cache is held against a remote",
+        )
+        .hint("add `--cloud`"));
+    }
+    let options = StatusOptions {
+        targets,
+        cache: if printer.speaks_dvc() {
+            CacheCheck::Done
         } else {
-            ExitStatus::Refused
-        });
+            CacheCheck::Skipped
+        },
+    };
+    let progress = FileProgress::new(printer);
+    let report = status_of(&project, &options, &progress)?;
+    drop(progress);
+    if printer.speaks_dvc() {
+        return Ok(tell_as_dvc(&report, &project, settings, printer));
+    }
+    if printer.is_quiet() {
+        return Ok(answer(report.is_clean()));
     }
     printer.json(&report);
     for stage in report
@@ -58,4 +99,200 @@ pub(super) fn run(
         printer.hint("bring the stages up to date: `ketch repro`");
     }
     Ok(ExitStatus::Success)
+}
+
+fn answer(clean: bool) -> ExitStatus {
+    if clean {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Refused
+    }
+}
+
+fn word(state: RemoteState) -> &'static str {
+    match state {
+        RemoteState::InSync => "ok",
+        RemoteState::New => "new",
+        RemoteState::Deleted => "deleted",
+        RemoteState::Missing => "missing",
+    }
+}
+
+/// What is on one side only, in DVC's words: `new` is to be pushed, `deleted` to be fetched.
+fn tell_remote(report: &RemoteStatusReport, printer: &Printer) -> ExitStatus {
+    let mut differing = Map::new();
+    for output in &report.outputs {
+        for object in &output.objects {
+            // To know what a directory has, DVC fetches its manifest; it is never `deleted`.
+            let is_itself = object.path == output.path && output.both + output.only_remote > 1;
+            if printer.speaks_dvc() && is_itself && object.state == RemoteState::Deleted {
+                continue;
+            }
+            differing.insert(object.path.to_string(), json!(word(object.state)));
+        }
+    }
+    if printer.is_quiet() {
+        return answer(differing.is_empty());
+    }
+    if printer.speaks_dvc() {
+        printer.json(&differing);
+    } else {
+        printer.json(report);
+    }
+    for (path, state) in &differing {
+        let state = format!("{}:", state.as_str().unwrap_or_default());
+        printer.line(format_args!("\t{state:<20}{path}"));
+    }
+    if differing.is_empty() {
+        let mut remotes: Vec<&str> = report
+            .outputs
+            .iter()
+            .map(|output| output.remote.as_str())
+            .collect();
+        remotes.sort_unstable();
+        remotes.dedup();
+        printer.line(format_args!(
+            "Cache and remote '{}' are in sync.",
+            remotes.join("', '")
+        ));
+    }
+    ExitStatus::Success
+}
+
+fn tell_as_dvc(
+    report: &StatusReport,
+    project: &Project,
+    settings: &Settings,
+    printer: &Printer,
+) -> ExitStatus {
+    let mut all = Map::new();
+    for stage in &report.stages {
+        let entries = entries_of(stage);
+        if !entries.is_empty() {
+            all.insert(stage.stage.clone(), Value::Array(entries));
+        }
+    }
+    for data in &report.data {
+        let DataStatus {
+            file,
+            path,
+            state,
+            not_in_cache,
+        } = data;
+        let state = match state {
+            _ if *not_in_cache => "not in cache",
+            Some(state) => dvc_word(*state),
+            None => continue,
+        };
+        let path = from_here(project, settings, path).into_string();
+        let entry = json!({"changed outs": {path: state}});
+        let file = from_here(project, settings, file).into_string();
+        match all.get_mut(&file).and_then(Value::as_array_mut) {
+            Some(entries) => entries.push(entry),
+            None => _ = all.insert(file, json!([entry])),
+        }
+    }
+    if printer.is_quiet() {
+        return answer(all.is_empty());
+    }
+    printer.json(&all);
+    if report.is_empty {
+        printer.line(
+            "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!",
+        );
+    } else if all.is_empty() {
+        printer.line("Data and pipelines are up to date.");
+    }
+    print_tree(&Value::Object(all), 0, printer);
+    ExitStatus::Success
+}
+
+/// A stage's changes as DVC lists them: dependencies, outputs, then words.
+fn entries_of(stage: &StageStatus) -> Vec<Value> {
+    let StageStatus {
+        stage: _,
+        changes,
+        parts,
+        not_in_cache,
+    } = stage;
+    let (mut deps, mut outs) = (Map::new(), Map::new());
+    let mut words = Vec::new();
+    let is_parameter = |change: &&Change| matches!(change, Change::Parameter { .. });
+    let others = changes.iter().filter(|change| !is_parameter(change));
+    let parameters = changes.iter().filter(is_parameter);
+    for change in others.chain(parts).chain(parameters) {
+        match change {
+            Change::Dependency { path, state } => {
+                deps.insert(path.clone(), json!(dvc_word(*state)));
+            }
+            Change::Output { path, state } => {
+                outs.insert(path.clone(), json!(dvc_word(*state)));
+            }
+            Change::Parameter {
+                file,
+                key,
+                before,
+                after,
+            } => {
+                let state = match (before, after) {
+                    (None, _) => "new",
+                    (_, None) => "deleted",
+                    _ => "modified",
+                };
+                let keys = deps.entry(file.to_string()).or_insert_with(|| json!({}));
+                if let Some(keys) = keys.as_object_mut() {
+                    keys.insert(key.clone(), json!(state));
+                }
+            }
+            Change::Command => words.push(json!("changed command")),
+            Change::AlwaysChanged => words.push(json!("always changed")),
+            Change::NeverRun | Change::Upstream { .. } | Change::Forced => {}
+        }
+    }
+    for path in not_in_cache {
+        outs.insert(path.clone(), json!("not in cache"));
+    }
+    let mut entries = Vec::new();
+    if !deps.is_empty() {
+        entries.push(json!({"changed deps": deps}));
+    }
+    if !outs.is_empty() {
+        entries.push(json!({"changed outs": outs}));
+    }
+    entries.extend(words);
+    entries
+}
+
+/// Where nothing is recorded, DVC calls what is there modified.
+fn dvc_word(state: FileState) -> &'static str {
+    match state {
+        FileState::Modified => "modified",
+        FileState::Missing => "deleted",
+        FileState::New => "new",
+    }
+}
+
+/// Names with a colon, what belongs to them one tab further in; a state before its path.
+fn print_tree(value: &Value, depth: usize, printer: &Printer) {
+    let indent = "\t".repeat(depth);
+    match value {
+        Value::Array(entries) => {
+            for entry in entries {
+                print_tree(entry, depth, printer);
+            }
+        }
+        Value::Object(entries) => {
+            for (name, below) in entries {
+                if let Value::String(state) = below {
+                    let state = format!("{state}:");
+                    printer.line(format_args!("{indent}{state:<20}{name}"));
+                } else {
+                    printer.line(format_args!("{indent}{name}:"));
+                    print_tree(below, depth + 1, printer);
+                }
+            }
+        }
+        Value::String(text) => printer.line(format_args!("{indent}{text}")),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }

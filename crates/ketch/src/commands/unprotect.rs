@@ -32,6 +32,9 @@ pub(super) fn run(
         .map(|path| settings.directory.join(path))
         .collect();
     let changed = unprotect(&project, &targets)?;
+    if printer.speaks_dvc() {
+        return Ok(ExitStatus::Success);
+    }
     printer.json(&changed);
     for path in changed {
         printer.line(from_here(&project, settings, &path));

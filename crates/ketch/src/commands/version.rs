@@ -1,12 +1,13 @@
 //! `ketch version`
 
 use clap::Args;
-use ketch_project::Project;
 use serde::Serialize;
 
 use crate::exit::ExitStatus;
+use crate::personality::DVC_VERSION;
 use crate::printer::Printer;
 use crate::settings::Settings;
+use crate::workspace::open_project;
 
 /// Print what is needed to report a problem
 #[derive(Debug, Clone, Copy, Args)]
@@ -24,7 +25,7 @@ struct About {
 
 pub(super) fn run(args: VersionArgs, settings: &Settings, printer: &Printer) -> ExitStatus {
     let VersionArgs {} = args;
-    let project = Project::discover(&settings.directory).ok();
+    let project = open_project(settings, printer).ok();
     let about = About {
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
@@ -33,6 +34,10 @@ pub(super) fn run(args: VersionArgs, settings: &Settings, printer: &Printer) -> 
             .as_ref()
             .map(|project| project.cache().root().to_string()),
     };
+    if printer.speaks_dvc() {
+        tell_as_dvc(&about, settings, printer);
+        return ExitStatus::Success;
+    }
     printer.json(&about);
     printer.line(format_args!("ketch version: {}", about.version));
     printer.line(format_args!("Platform: {}", about.platform));
@@ -41,4 +46,26 @@ pub(super) fn run(args: VersionArgs, settings: &Settings, printer: &Printer) -> 
         printer.line(format_args!("Cache: {cache}"));
     }
     ExitStatus::Success
+}
+
+/// In the shape of DVC's, for those who read it line by line.
+fn tell_as_dvc(about: &About, settings: &Settings, printer: &Printer) {
+    let title = format!("DVC version: {DVC_VERSION} (ketch {})", about.version);
+    printer.line(&title);
+    printer.line("-".repeat(title.len()));
+    printer.line(format_args!("Platform: {}", about.platform));
+    printer.line(format_args!("Subprojects:\n\tketch = {}", about.version));
+    printer.line("Config:");
+    let shared = &settings.dvc_files;
+    for (level, file) in [("Global", &shared.global), ("System", &shared.system)] {
+        if let Some(directory) = file.as_deref().and_then(camino::Utf8Path::parent) {
+            printer.line(format_args!("\t{level}: {directory}"));
+        }
+    }
+    if let (Some(root), Some(cache)) = (&about.project, &about.cache) {
+        printer.line(format_args!("Cache directory: {cache}"));
+        printer.line("Caches: local");
+        printer.line(format_args!("Workspace directory: {root}"));
+        printer.line("Repo: dvc, git");
+    }
 }

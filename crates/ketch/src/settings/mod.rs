@@ -9,10 +9,12 @@ use std::sync::Arc;
 use anstream::ColorChoice;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_control::{Clock, StoppedClock, SystemClock};
+use ketch_project::{Patience, SharedSettings};
 use ketch_store::remote::RemoteEnvironment;
 
 use crate::args::GlobalArgs;
 use crate::exit::CommandError;
+use crate::personality::Personality;
 
 /// What every command works with.
 pub(crate) struct Settings {
@@ -21,6 +23,11 @@ pub(crate) struct Settings {
     pub(crate) printing: Printing,
     /// Where ketch keeps what it can make again, for all projects of the account.
     pub(crate) cache: Utf8PathBuf,
+    /// DVC's settings of the machine and of the account, the latter winning.
+    pub(crate) dvc_files: SharedSettings,
+    pub(crate) patience: Patience,
+    /// What the pre-commit tool says of a checkout, in place of Git's arguments.
+    pub(crate) checkout_kind: Option<String>,
     /// The name of the account, where the system says it.
     pub(crate) login: Option<String>,
     /// What the account has for remotes that have no credentials of their own.
@@ -38,6 +45,7 @@ pub(crate) struct Printing {
     pub(crate) output_colors: ColorChoice,
     pub(crate) error_colors: ColorChoice,
     pub(crate) progress: Progress,
+    pub(crate) personality: Personality,
 }
 
 /// The form in which data is printed.
@@ -52,6 +60,8 @@ pub(crate) enum Format {
 pub(crate) enum Verbosity {
     Quiet,
     Normal,
+    /// With notes also where DVC has none.
+    Verbose,
 }
 
 /// Whether progress bars are drawn.
@@ -63,24 +73,37 @@ pub(crate) enum Progress {
 
 impl Settings {
     /// Resolves everything. On an error, how to print it is known all the same.
-    pub(crate) fn resolve(arguments: GlobalArgs) -> Result<Self, (Printing, CommandError)> {
+    pub(crate) fn resolve(
+        arguments: GlobalArgs,
+        personality: Personality,
+    ) -> Result<Self, (Printing, CommandError)> {
         let GlobalArgs {
             json,
             quiet,
             directory,
+            wait_for_lock,
+            verbose,
         } = arguments;
         let printing = Printing::resolve(
             if json { Format::Json } else { Format::Text },
-            if quiet {
-                Verbosity::Quiet
-            } else {
-                Verbosity::Normal
+            match (quiet, verbose) {
+                (true, _) => Verbosity::Quiet,
+                (false, 0) => Verbosity::Normal,
+                (false, _) => Verbosity::Verbose,
             },
+            personality,
         );
         let directory =
             working_directory(directory.as_deref()).map_err(|error| (printing, error))?;
         let cache = variables::cache_directory(&directory);
         Ok(Self {
+            checkout_kind: variables::checkout_kind(),
+            dvc_files: variables::shared_settings(&directory),
+            patience: if wait_for_lock {
+                Patience::Endless
+            } else {
+                Patience::Short
+            },
             directory,
             printing,
             cache,
@@ -96,9 +119,9 @@ impl Settings {
 }
 
 impl Printing {
-    fn resolve(format: Format, verbosity: Verbosity) -> Self {
+    fn resolve(format: Format, verbosity: Verbosity, personality: Personality) -> Self {
         let on_terminal = std::io::stderr().is_terminal() && !variables::dumb_terminal();
-        let progress = if on_terminal && verbosity == Verbosity::Normal && format == Format::Text {
+        let progress = if on_terminal && verbosity != Verbosity::Quiet && format == Format::Text {
             Progress::Drawn
         } else {
             Progress::Hidden
@@ -109,6 +132,7 @@ impl Printing {
             output_colors: colors(std::io::stdout().is_terminal()),
             error_colors: colors(std::io::stderr().is_terminal()),
             progress,
+            personality,
         }
     }
 }

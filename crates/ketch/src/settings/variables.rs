@@ -6,6 +6,7 @@ use std::env;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use jiff::Timestamp;
+use ketch_project::SharedSettings;
 use ketch_store::remote::RemoteEnvironment;
 
 use crate::exit::CommandError;
@@ -30,6 +31,17 @@ const XDG_CACHE: &str = "XDG_CACHE_HOME";
 
 /// The account's home; ketch uses `.cache/ketch` in it where the two before are not set.
 const HOME: &str = "HOME";
+
+/// The account's directory for configuration; DVC's settings of the account are in `dvc` in it.
+const XDG_CONFIG: &str = "XDG_CONFIG_HOME";
+
+/// The directories of DVC's settings of the account and of the machine, if they are elsewhere.
+const DVC_GLOBAL: &str = "DVC_GLOBAL_CONFIG_DIR";
+const DVC_SYSTEM: &str = "DVC_SYSTEM_CONFIG_DIR";
+
+/// Set by the pre-commit tool where DVC's hook gets no arguments: `1` where another commit was
+/// checked out.
+const CHECKOUT_KIND: &str = "PRE_COMMIT_CHECKOUT_TYPE";
 
 /// For tests: the time, in the form of RFC 3339; the clock stands still.
 const TEST_CLOCK: &str = "KETCH_TEST_CLOCK";
@@ -64,6 +76,27 @@ pub(super) fn remote_environment() -> RemoteEnvironment {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| RemoteEnvironment::asks_for(name))
         .collect()
+}
+
+pub(super) fn checkout_kind() -> Option<String> {
+    read(CHECKOUT_KIND)
+}
+
+/// Where DVC finds its settings outside of the project, by its own rules.
+pub(super) fn shared_settings(directory: &Utf8Path) -> SharedSettings {
+    let standard = read(XDG_CONFIG).map(Utf8PathBuf::from);
+    let home = || read(HOME).map(|home| directory.join(home).join(".config"));
+    let global = read(DVC_GLOBAL)
+        .map(|path| directory.join(path))
+        .or_else(|| Some(standard.or_else(home)?.join("dvc")));
+    let system = read(DVC_SYSTEM).map_or_else(
+        || Utf8PathBuf::from("/etc/xdg/dvc"),
+        |path| directory.join(path),
+    );
+    SharedSettings {
+        system: Some(system.join("config")),
+        global: global.map(|directory| directory.join("config")),
+    }
 }
 
 pub(super) fn login() -> Option<String> {

@@ -10,6 +10,7 @@ mod diff_rows;
 mod help;
 mod layering;
 mod merge_driver;
+mod personality;
 mod pipeline;
 mod registry;
 mod support;

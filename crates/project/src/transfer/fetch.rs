@@ -3,7 +3,8 @@
 use ketch_store::Reporter;
 use ketch_store::remote::download;
 
-use super::outputs::{imports, outputs};
+use super::history::selected;
+use super::outputs::imports;
 use super::{Moved, RemoteTransfer, SkipReason, TransferSelection};
 use crate::import::fetch_imports;
 use crate::{Project, ProjectError};
@@ -18,7 +19,7 @@ pub fn fetch(
     reporter: &dyn Reporter,
 ) -> Result<Moved, ProjectError> {
     let _lock = project.lock()?;
-    let (wanted, mut skipped) = outputs(project, &options.targets)?;
+    let (wanted, mut skipped) = selected(project, options)?;
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
     skipped.retain(|one| one.reason != SkipReason::Imported);

@@ -2,6 +2,7 @@
 
 mod export;
 mod fetch;
+mod history;
 mod layout;
 mod moved;
 mod outputs;
@@ -14,11 +15,14 @@ mod runs;
 
 pub use export::{ExportOptions, ExportReport, Exported, export};
 pub use fetch::fetch;
+pub use history::History;
 pub use moved::{Moved, RemoteTransfer, TransferSelection};
 pub use outputs::{SkipReason, Skipped};
 pub use pull::{PullOptions, PullReport, pull};
 pub use push::push;
 pub use remote_fsck::{RemoteFsckReport, remote_fsck};
-pub use remote_status::{OutputRemoteStatus, RemoteState, RemoteStatusReport, remote_status};
+pub use remote_status::{
+    OutputRemoteStatus, RemoteObject, RemoteState, RemoteStatusReport, remote_status,
+};
 pub use remotes::RemoteChoice;
 pub use runs::{RunsMoved, fetch_runs, push_runs};

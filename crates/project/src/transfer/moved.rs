@@ -3,7 +3,7 @@
 use ketch_store::remote::TransferReport;
 use serde::Serialize;
 
-use super::{RemoteChoice, Skipped};
+use super::{History, RemoteChoice, Skipped};
 
 /// Which outputs, and the remotes they belong to.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,8 @@ pub struct TransferSelection {
     /// Outputs, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
     pub remote: RemoteChoice,
+    /// Which commits count besides the work tree.
+    pub history: History,
 }
 
 /// What was moved.

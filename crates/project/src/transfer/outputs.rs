@@ -24,7 +24,7 @@ pub enum SkipReason {
     NotPushed,
     /// It comes from another repository, whose remote has it.
     Imported,
-    /// It is recorded with the hash of DVC 2, whose objects are elsewhere.
+    /// It is recorded with a hash that is not MD5.
     UnknownHash,
     /// It is recorded file by file for a remote that keeps versions.
     CloudVersioned,

@@ -3,7 +3,7 @@
 use ketch_store::Reporter;
 use ketch_store::remote::upload;
 
-use super::outputs::outputs;
+use super::history::selected;
 use super::{Moved, RemoteTransfer, SkipReason, Skipped, TransferSelection};
 use crate::{Project, ProjectError};
 
@@ -17,7 +17,7 @@ pub fn push(
     reporter: &dyn Reporter,
 ) -> Result<Moved, ProjectError> {
     let _lock = project.lock()?;
-    let (mut wanted, mut skipped) = outputs(project, &options.targets)?;
+    let (mut wanted, mut skipped) = selected(project, options)?;
     wanted.retain(|output| {
         if !output.pushed {
             skipped.push(Skipped {

@@ -7,7 +7,7 @@ use ketch_dvc::ObjectId;
 use ketch_store::remote::{compare, manifest_of};
 use serde::Serialize;
 
-use super::outputs::outputs;
+use super::history::selected;
 use super::{Skipped, TransferSelection};
 use crate::{Project, ProjectError};
 
@@ -29,6 +29,16 @@ pub struct OutputRemoteStatus {
     pub only_cache: usize,
     pub only_remote: usize,
     pub neither: usize,
+    /// The files that are not on both sides, and the directory itself where its manifest is not.
+    pub objects: Vec<RemoteObject>,
+}
+
+/// One file or directory that is not on both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteObject {
+    /// Relative to the root.
+    pub path: Utf8PathBuf,
+    pub state: RemoteState,
 }
 
 /// In DVC's words.
@@ -59,7 +69,7 @@ pub fn remote_status(
     project: &Project,
     options: &TransferSelection,
 ) -> Result<RemoteStatusReport, ProjectError> {
-    let (wanted, skipped) = outputs(project, &options.targets)?;
+    let (wanted, skipped) = selected(project, options)?;
     let mut outputs = Vec::new();
     for group in options.remote.groups(project, wanted)? {
         let found = compare(project.cache(), &*group.remote, &group.ids(), group.options)?;
@@ -72,12 +82,33 @@ pub fn remote_status(
         let lists = lists.map(|ids| ids.into_iter().collect::<HashSet<ObjectId>>());
         for output in &group.outputs {
             let mut ids = HashSet::from([output.id.clone()]);
+            let mut places = vec![(output.path.clone(), output.id.clone())];
             if output.id.is_directory()
                 && let Some(manifest) =
                     manifest_of(project.cache(), &*group.remote, &output.id, group.options)?
             {
                 ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
+                places.extend(
+                    manifest
+                        .entries()
+                        .iter()
+                        .map(|entry| (output.path.join(&entry.relpath), entry.md5.clone())),
+                );
             }
+            let state_of = |id: &ObjectId| {
+                let [_, only_cache, only_remote, neither] = &lists;
+                match () {
+                    () if neither.contains(id) => Some(RemoteState::Missing),
+                    () if only_cache.contains(id) => Some(RemoteState::New),
+                    () if only_remote.contains(id) => Some(RemoteState::Deleted),
+                    () => None,
+                }
+            };
+            let objects = places
+                .into_iter()
+                .filter_map(|(path, id)| Some((path, state_of(&id)?)))
+                .map(|(path, state)| RemoteObject { path, state })
+                .collect();
             let [both, only_cache, only_remote, neither] =
                 lists.each_ref().map(|list| list.intersection(&ids).count());
             let state = if neither > 0 {
@@ -97,6 +128,7 @@ pub fn remote_status(
                 only_cache,
                 only_remote,
                 neither,
+                objects,
             });
         }
     }

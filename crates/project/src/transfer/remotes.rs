@@ -112,23 +112,34 @@ impl RemoteChoice {
 
     /// The remote for what belongs to no output: the named or the default one.
     pub(super) fn one(&self, project: &Project) -> Result<Group, ProjectError> {
-        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
-            .map_err(StoreError::from)?;
+        let (remote, options) = self.chosen(project)?;
         Ok(Group {
-            remote: self.open(project, &settings)?,
-            options: TransferOptions {
-                jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
-                retry: self.retry,
-            },
+            remote,
+            options,
             outputs: Vec::new(),
         })
+    }
+
+    /// The remote that is chosen, or the default one, and how to talk to it.
+    pub(crate) fn chosen(
+        &self,
+        project: &Project,
+    ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
+        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
+            .map_err(StoreError::from)?;
+        let options = TransferOptions {
+            jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
+            retry: self.retry,
+        };
+        Ok((self.open(project, &settings)?, options))
     }
 
     pub(super) fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
         let directory = project.root().join(".dvc");
         let own = ["config", "config.local"].map(|name| directory.join(name));
         let mut levels = Vec::new();
-        for path in self.configs.iter().chain(&own) {
+        let shared = project.shared_settings().files();
+        for path in shared.chain(&self.configs).chain(&own) {
             if let Some(text) = read_if_there(path)? {
                 levels.push(ConfigLevel {
                     config: Config::parse(&text, project.shown(path).as_str())?,

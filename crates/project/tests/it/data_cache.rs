@@ -1,8 +1,8 @@
 //! Making room in the cache and repairing it, with a way back.
 
 use ketch_project::{
-    AddOptions, Destruction, FsckOptions, GcMode, GcOptions, Keep, ProjectError, Reachable, Repair,
-    add, destroy, fsck, gc, install_hooks,
+    AddOptions, Destruction, FsckOptions, GcMode, GcOptions, HookProgram, Keep, ProjectError,
+    Reachable, Repair, add, destroy, fsck, gc, install_hooks,
 };
 use ketch_store::{Silent, hash_bytes};
 
@@ -254,12 +254,12 @@ fn hooks_of_others_are_not_touched() {
     let sandbox = Sandbox::new();
     sandbox.git(&["config", "--unset", "core.hooksPath"]);
     sandbox.write(".git/hooks/pre-push", "#!/bin/sh\nexit 0\n");
-    let error = install_hooks(&sandbox.open()).unwrap_err();
+    let error = install_hooks(&sandbox.open(), HookProgram::Ketch).unwrap_err();
     assert!(matches!(error, ProjectError::HookExists { .. }), "{error}");
     assert!(!sandbox.exists(".git/hooks/pre-commit"));
     sandbox.remove(".git/hooks/pre-push");
     for _ in 0..2 {
-        let written = install_hooks(&sandbox.open()).unwrap();
+        let written = install_hooks(&sandbox.open(), HookProgram::Ketch).unwrap();
         assert_eq!(written.len(), 3);
     }
     let mode = fs_err::metadata(sandbox.root.join(".git/hooks/post-checkout")).unwrap();
@@ -270,6 +270,6 @@ fn hooks_of_others_are_not_touched() {
     assert!(
         sandbox
             .read(".git/hooks/pre-commit")
-            .contains("ketch status")
+            .contains("exec ketch git-hook pre-commit")
     );
 }

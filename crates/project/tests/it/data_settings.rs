@@ -4,9 +4,9 @@ use std::os::unix::fs::PermissionsExt;
 
 use camino::Utf8Path;
 use ketch_project::{
-    ExistingRemote, ProjectError, SettingLevel, SettingName, add_remote, modify_remote, remotes,
-    remove_remote, rename_remote, set_default_remote, set_setting, setting, settings, unprotect,
-    unset_setting,
+    ExistingRemote, ProjectError, SettingFiles, SettingLevel, SettingName, add_remote,
+    modify_remote, remotes, remove_remote, rename_remote, set_default_remote, set_setting, setting,
+    settings, unprotect, unset_setting,
 };
 
 use crate::interop::Dvc;
@@ -39,15 +39,38 @@ fn dvc_writes_the_same_files() {
         }
     };
     let refuse = ExistingRemote::Refuse;
-    add_remote(&project, repository, "st", "../store", refuse, &here).unwrap();
-    set_default_remote(&project, repository, Some("st")).unwrap();
+    add_remote(
+        SettingFiles::of(&project),
+        repository,
+        "st",
+        "../store",
+        refuse,
+        &here,
+    )
+    .unwrap();
+    set_default_remote(SettingFiles::of(&project), repository, Some("st")).unwrap();
     same(&["remote", "add", "-d", "st", "../store"]);
-    add_remote(&project, local, "Second", "/abs/store", refuse, &here).unwrap();
+    add_remote(
+        SettingFiles::of(&project),
+        local,
+        "Second",
+        "/abs/store",
+        refuse,
+        &here,
+    )
+    .unwrap();
     same(&["remote", "add", "--local", "Second", "/abs/store"]);
-    set_setting(&project, repository, &name("core.autostage"), "true", &here).unwrap();
+    set_setting(
+        SettingFiles::of(&project),
+        repository,
+        &name("core.autostage"),
+        "true",
+        &here,
+    )
+    .unwrap();
     same(&["config", "core.autostage", "true"]);
     set_setting(
-        &project,
+        SettingFiles::of(&project),
         repository,
         &name("cache.type"),
         "reflink,copy",
@@ -55,14 +78,37 @@ fn dvc_writes_the_same_files() {
     )
     .unwrap();
     same(&["config", "cache.type", "reflink,copy"]);
-    set_setting(&project, local, &name("cache.dir"), "cc", &here).unwrap();
+    set_setting(
+        SettingFiles::of(&project),
+        local,
+        &name("cache.dir"),
+        "cc",
+        &here,
+    )
+    .unwrap();
     same(&["config", "--local", "cache.dir", "cc"]);
-    modify_remote(&project, repository, "st", "jobs", Some("4"), &here).unwrap();
+    modify_remote(
+        SettingFiles::of(&project),
+        repository,
+        "st",
+        "jobs",
+        Some("4"),
+        &here,
+    )
+    .unwrap();
     same(&["remote", "modify", "st", "jobs", "4"]);
-    modify_remote(&project, repository, "st", "jobs", None, &here).unwrap();
+    modify_remote(
+        SettingFiles::of(&project),
+        repository,
+        "st",
+        "jobs",
+        None,
+        &here,
+    )
+    .unwrap();
     same(&["remote", "modify", "-u", "st", "jobs"]);
 
-    let listed: Vec<String> = settings(&project, None)
+    let listed: Vec<String> = settings(SettingFiles::of(&project), None)
         .unwrap()
         .into_iter()
         .map(|found| format!("{}\t{}={}", found.file, found.name, found.value))
@@ -74,15 +120,15 @@ fn dvc_writes_the_same_files() {
         .collect();
     assert_eq!(listed, expected);
 
-    rename_remote(&project, repository, "st", "main").unwrap();
+    rename_remote(SettingFiles::of(&project), repository, "st", "main").unwrap();
     same(&["remote", "rename", "st", "main"]);
-    unset_setting(&project, repository, &name("cache.type")).unwrap();
+    unset_setting(SettingFiles::of(&project), repository, &name("cache.type")).unwrap();
     same(&["config", "-u", "cache.type"]);
-    remove_remote(&project, repository, "main").unwrap();
+    remove_remote(SettingFiles::of(&project), repository, "main").unwrap();
     same(&["remote", "remove", "main"]);
-    set_default_remote(&project, repository, Some("second")).unwrap();
+    set_default_remote(SettingFiles::of(&project), repository, Some("second")).unwrap();
     same(&["remote", "default", "second"]);
-    set_default_remote(&project, repository, None).unwrap();
+    set_default_remote(SettingFiles::of(&project), repository, None).unwrap();
     same(&["remote", "default", "--unset"]);
 }
 
@@ -94,7 +140,7 @@ fn settings_of_this_machine_go_with_their_remote() {
     let here = Utf8Path::new("/");
     let (level, local) = (SettingLevel::Project, SettingLevel::Local);
     add_remote(
-        &project,
+        SettingFiles::of(&project),
         level,
         "st",
         "s3://b/k",
@@ -102,13 +148,21 @@ fn settings_of_this_machine_go_with_their_remote() {
         here,
     )
     .unwrap();
-    modify_remote(&project, local, "st", "profile", Some("me"), here).unwrap();
-    rename_remote(&project, level, "st", "main").unwrap();
+    modify_remote(
+        SettingFiles::of(&project),
+        local,
+        "st",
+        "profile",
+        Some("me"),
+        here,
+    )
+    .unwrap();
+    rename_remote(SettingFiles::of(&project), level, "st", "main").unwrap();
     assert_eq!(
         sandbox.read(".dvc/config.local"),
         "['remote \"main\"']\n    profile = me\n"
     );
-    remove_remote(&project, level, "main").unwrap();
+    remove_remote(SettingFiles::of(&project), level, "main").unwrap();
     assert_eq!(
         sandbox.read(".dvc/config.local") + &sandbox.read(".dvc/config"),
         ""
@@ -122,26 +176,60 @@ fn what_is_not_there_is_told() {
     let here = Utf8Path::new("/");
     let level = SettingLevel::Project;
     let refuse = ExistingRemote::Refuse;
-    add_remote(&project, level, "store", "s3://b/k", refuse, here).unwrap();
-    let error = add_remote(&project, level, "store", "s3://c", refuse, here).unwrap_err();
+    add_remote(
+        SettingFiles::of(&project),
+        level,
+        "store",
+        "s3://b/k",
+        refuse,
+        here,
+    )
+    .unwrap();
+    let error = add_remote(
+        SettingFiles::of(&project),
+        level,
+        "store",
+        "s3://c",
+        refuse,
+        here,
+    )
+    .unwrap_err();
     assert_eq!(error.to_string(), "there is a remote `store` already");
-    let error = remove_remote(&project, level, "stor").unwrap_err();
+    let error = remove_remote(SettingFiles::of(&project), level, "stor").unwrap_err();
     assert_eq!(error.hint().as_deref(), Some("did you mean `store`?"));
-    let error = modify_remote(&project, level, "store", "urll", Some("x"), here).unwrap_err();
+    let error = modify_remote(
+        SettingFiles::of(&project),
+        level,
+        "store",
+        "urll",
+        Some("x"),
+        here,
+    )
+    .unwrap_err();
     assert_eq!(error.hint().as_deref(), Some("did you mean `url`?"));
-    let error = set_default_remote(&project, level, Some("other")).unwrap_err();
+    let error = set_default_remote(SettingFiles::of(&project), level, Some("other")).unwrap_err();
     assert!(
         matches!(error, ProjectError::UnknownRemote { .. }),
         "{error}"
     );
-    let error = unset_setting(&project, level, &name("core.remote")).unwrap_err();
+    let error = unset_setting(SettingFiles::of(&project), level, &name("core.remote")).unwrap_err();
     assert_eq!(error.to_string(), "`core.remote` is not set");
     let text = sandbox.read(".dvc/config");
-    set_setting(&project, level, &name("core.remote"), "a\u{7}", here).unwrap_err();
+    set_setting(
+        SettingFiles::of(&project),
+        level,
+        &name("core.remote"),
+        "a\u{7}",
+        here,
+    )
+    .unwrap_err();
     assert_eq!(sandbox.read(".dvc/config"), text);
-    assert_eq!(setting(&project, &name("core.remote"), None).unwrap(), None);
+    assert_eq!(
+        setting(SettingFiles::of(&project), &name("core.remote"), None).unwrap(),
+        None
+    );
     add_remote(
-        &project,
+        SettingFiles::of(&project),
         level,
         "store",
         "gs://x",
@@ -149,7 +237,10 @@ fn what_is_not_there_is_told() {
         here,
     )
     .unwrap();
-    assert_eq!(remotes(&project, None).unwrap()[0].url, "gs://x");
+    assert_eq!(
+        remotes(SettingFiles::of(&project), None).unwrap()[0].url,
+        "gs://x"
+    );
 }
 
 #[test]

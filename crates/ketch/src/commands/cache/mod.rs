@@ -1,5 +1,6 @@
 //! `ketch cache`
 
+mod dir;
 mod migrate;
 
 use clap::{Args, Subcommand};
@@ -9,14 +10,15 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 
 /// Look after the cache
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct CacheArgs {
     #[command(subcommand)]
     command: CacheCommand,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum CacheCommand {
+    Dir(dir::DirArgs),
     Migrate(migrate::MigrateArgs),
 }
 
@@ -26,6 +28,7 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     match args.command {
+        CacheCommand::Dir(args) => dir::run(args, settings, printer),
         CacheCommand::Migrate(args) => migrate::run(args, settings, printer),
     }
 }

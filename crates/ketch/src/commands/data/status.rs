@@ -112,6 +112,11 @@ pub(super) fn run(
         }
         printer.line(format_args!("{}:", heading.bold()));
         for hint in *hints {
+            let hint = if printer.speaks_dvc() {
+                hint.replace("ketch ", "dvc ")
+            } else {
+                (*hint).to_owned()
+            };
             printer.line(format_args!("  ({hint})"));
         }
         for line in lines {

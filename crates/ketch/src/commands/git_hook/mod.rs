@@ -1,23 +1,43 @@
-//! `ketch git-hook`
+//! `ketch git-hook`: what Git's hooks call, ours and those that DVC installed.
 
 mod merge_driver;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Parser as _, Subcommand};
 
-use crate::exit::{CommandError, ExitStatus};
+use crate::args::Cli;
+use crate::exit::{CommandError, DvcFailure, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
+use crate::workspace::open_project;
 
-/// What Git calls
+/// Do what a Git hook is for
 #[derive(Debug, Args)]
 pub(crate) struct GitHookArgs {
     #[command(subcommand)]
-    command: GitHookCommand,
+    hook: Hook,
 }
 
 #[derive(Debug, Subcommand)]
-enum GitHookCommand {
+enum Hook {
+    PreCommit(HookArgs),
+    PostCheckout(HookArgs),
+    PrePush(HookArgs),
     MergeDriver(merge_driver::MergeDriverArgs),
+}
+
+/// Called by Git
+#[derive(Debug, Args)]
+struct HookArgs {
+    /// What Git says
+    #[arg(allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+impl GitHookArgs {
+    /// Whether it comes to a checkout.
+    pub(crate) fn restores(&self) -> bool {
+        matches!(self.hook, Hook::PostCheckout(_))
+    }
 }
 
 pub(super) fn run(
@@ -25,7 +45,39 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    match args.command {
-        GitHookCommand::MergeDriver(args) => merge_driver::run(args, settings, printer),
-    }
+    let GitHookArgs { hook } = args;
+    let hook = match hook {
+        Hook::MergeDriver(args) => return merge_driver::run(args, settings, printer),
+        hook => hook,
+    };
+    // A hook that is shared by many repositories has nothing to do in most of them.
+    let project = match open_project(settings, printer) {
+        Ok(project) => project,
+        Err(error) if error.dvc_failure() == DvcFailure::NotARepository => {
+            return Ok(ExitStatus::Success);
+        }
+        Err(error) => return Err(error),
+    };
+    let command = match hook {
+        Hook::PreCommit(_) | Hook::MergeDriver(_) => "status",
+        Hook::PrePush(_) => "push",
+        Hook::PostCheckout(HookArgs { arguments }) => {
+            let kind = settings.checkout_kind.as_ref().or(arguments.get(2));
+            // `1` where another commit was checked out, and not only a file.
+            if kind.is_none_or(|kind| kind != "1") {
+                return Ok(ExitStatus::Success);
+            }
+            // In the middle of a rebase a checkout that fails would do harm.
+            let rebase = project
+                .git()
+                .run(&["rev-parse", "--git-path", "rebase-merge"])?;
+            if project.root().join(rebase.trim_end()).is_dir() {
+                return Ok(ExitStatus::Success);
+            }
+            "checkout"
+        }
+    };
+    let Cli { global: _, command } = Cli::try_parse_from(["ketch", command])
+        .map_err(|error| CommandError::system(error.to_string()))?;
+    super::run(command, settings, printer)
 }

@@ -5,22 +5,18 @@ pub(super) mod pull;
 pub(super) mod push;
 
 use clap::Args;
-use ketch_project::{Moved, Project, RunsMoved, SkipReason, TransferSelection};
+use ketch_project::{History, Moved, Names, Project, RunsMoved, SkipReason, TransferSelection};
 use serde::Serialize;
 
-use crate::exit::ExitStatus;
+use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::targets::data_targets;
+use crate::targets::ReachArgs;
 use crate::workspace::remote_choice;
 
-/// What every transfer takes.
+/// Which remote, and the data of which commits.
 #[derive(Debug, Args)]
-pub(crate) struct TransferArgs {
-    /// Data, `.dvc` files or stages [default: all]
-    #[arg(value_name = "TARGET")]
-    targets: Vec<String>,
-
+pub(crate) struct RemoteArgs {
     /// Remote to use [default: each output's own, or `core.remote`]
     #[arg(short, long, value_name = "NAME")]
     remote: Option<String>,
@@ -29,17 +25,87 @@ pub(crate) struct TransferArgs {
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<usize>,
 
+    /// Also what the newest commit of each branch uses
+    #[arg(short = 'a', long)]
+    all_branches: bool,
+
+    /// Also what each tag uses
+    #[arg(short = 'T', long)]
+    all_tags: bool,
+
+    /// Also what any commit of a branch or tag uses
+    #[arg(short = 'A', long)]
+    all_commits: bool,
+}
+
+impl RemoteArgs {
+    /// Whether a remote was named.
+    pub(crate) fn is_named(&self) -> bool {
+        self.remote.is_some()
+    }
+
+    /// Whether other commits were asked for.
+    pub(crate) fn has_history(&self) -> bool {
+        self.history() != History::Workspace
+    }
+
+    fn history(&self) -> History {
+        match (self.all_commits, self.all_branches, self.all_tags) {
+            (true, _, _) => History::Commits,
+            (false, true, true) => History::BranchesAndTags,
+            (false, true, false) => History::Branches,
+            (false, false, true) => History::Tags,
+            (false, false, false) => History::Workspace,
+        }
+    }
+
+    /// `targets` as the project knows them.
+    pub(crate) fn selection(&self, settings: &Settings, targets: Vec<String>) -> TransferSelection {
+        TransferSelection {
+            targets,
+            remote: remote_choice(settings, self.remote.clone(), self.jobs),
+            history: self.history(),
+        }
+    }
+}
+
+/// What every transfer takes.
+#[derive(Debug, Args)]
+pub(crate) struct TransferArgs {
+    /// Data, `.dvc` files or stages [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
+    #[command(flatten)]
+    remote: RemoteArgs,
+
     /// Move the results of all earlier runs too, with their outputs
     #[arg(long)]
     run_cache: bool,
+
+    #[command(flatten)]
+    reach: ReachArgs,
+
+    /// Take targets as patterns: `*`, `?`, `[a-z]`, and `**` across directories
+    #[arg(long)]
+    glob: bool,
 }
 
 impl TransferArgs {
-    fn selection(&self, project: &Project, settings: &Settings) -> TransferSelection {
-        TransferSelection {
-            targets: data_targets(project, settings, &self.targets),
-            remote: remote_choice(settings, self.remote.clone(), self.jobs),
-        }
+    fn selection(
+        &self,
+        project: &Project,
+        settings: &Settings,
+    ) -> Result<TransferSelection, CommandError> {
+        let names = if self.glob {
+            Names::Patterns
+        } else {
+            Names::Exact
+        };
+        let targets = self
+            .reach
+            .resolve_as(project, settings, &self.targets, names)?;
+        Ok(self.remote.selection(settings, targets))
     }
 }
 

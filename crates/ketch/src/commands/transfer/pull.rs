@@ -3,8 +3,10 @@
 use clap::Args;
 use ketch_project::{Overwrite, PullOptions, fetch_runs, pull};
 
+use super::super::checkout::print_changes;
 use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
+use crate::personality::summary;
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
@@ -41,7 +43,7 @@ pub(in crate::commands) fn run(
         Overwrite::Refuse
     };
     let options = PullOptions {
-        from: args.transfer.selection(&project, settings),
+        from: args.transfer.selection(&project, settings)?,
         overwrite,
         trash: Some(folder_of_now(settings)),
     };
@@ -53,6 +55,17 @@ pub(in crate::commands) fn run(
         None
     };
     drop(progress);
+    let complete = report.fetch.is_complete() && report.checkout.missing.is_empty();
+    if printer.speaks_dvc() {
+        print_changes(&report.checkout, &project, settings, printer);
+        let fetched = report.fetch.objects();
+        let counts = [(fetched, "fetched"), (report.checkout.added_files, "added")];
+        printer.line(summary(&counts).unwrap_or_else(|| "Everything is up to date.".to_owned()));
+        if !complete && !args.allow_missing {
+            printer.failure("failed to pull data from the cloud: not all of it is there");
+        }
+        return Ok(status(complete || args.allow_missing));
+    }
     printer.json(&WithRuns {
         report: &report,
         run_cache: &runs,
@@ -78,6 +91,6 @@ pub(in crate::commands) fn run(
             "what was overwritten and saved nowhere is in .ketch/trash/{folder}"
         ));
     }
-    let complete = whole && report.fetch.is_complete() && report.checkout.missing.is_empty();
+    let complete = whole && complete;
     Ok(status(complete || args.allow_missing))
 }

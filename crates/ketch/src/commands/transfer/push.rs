@@ -27,7 +27,7 @@ pub(in crate::commands) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let selection = args.transfer.selection(&project, settings);
+    let selection = args.transfer.selection(&project, settings)?;
     let progress = FileProgress::new(printer);
     let moved = push(&project, &selection, &progress)?;
     let runs = if args.transfer.run_cache {

@@ -1,0 +1,353 @@
+//! Called by the name of `dvc`, ketch answers as DVC 3.67.1 does: the same steps by either, and
+//! what each prints and ends with.
+
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_testkit::{TestProject, peer};
+use serde_json::Value;
+
+use crate::support::project;
+
+/// One thing that happens in both repositories.
+enum Step {
+    /// Both print the same on standard output and end the same.
+    Same(&'static str),
+    /// The same lines in whatever order: DVC's comes from sets.
+    Lines(&'static str),
+    /// The same JSON, lists in whatever order.
+    Json(&'static str),
+    /// Both end the same; both say an error or none. The words are each one's own.
+    Ends(&'static str),
+    Write(&'static str, &'static str),
+    Remove(&'static str),
+    Commit,
+}
+
+use Step::{Commit, Ends, Json, Lines, Remove, Same, Write};
+
+/// About sixty command lines, in the order of a project's life.
+const STORY: &[Step] = &[
+    Ends("status"),
+    Ends("root"),
+    Ends("init"),
+    Ends("init"),
+    Same("status"),
+    Ends("add missing"),
+    Ends("add"),
+    Ends("add --bogus"),
+    Ends("nosuch"),
+    Ends(""),
+    Same("--version"),
+    Same("-V"),
+    Write("data/a", "1\n"),
+    Write("data/b", "22\n"),
+    Write("data/sub/c", "333\n"),
+    Write("f.csv", "x,y\n"),
+    Lines("add data f.csv"),
+    Lines("add data f.csv"),
+    Ends("add --quiet data"),
+    Same("status"),
+    Same("status -q"),
+    Same("data status"),
+    Commit,
+    Same("data status"),
+    Same("data st --bogus"),
+    Ends("push"),
+    Same("remote add -d st ../store"),
+    Same("remote list"),
+    Same("remote default"),
+    Ends("remote add st ../other"),
+    Ends("remote modify nope url x"),
+    Ends("remote remove nope"),
+    Ends("config core.bogus 1"),
+    Same("config core.remote"),
+    Same("config core.analytics"),
+    Ends("config -u core.analytics"),
+    Same("config -l"),
+    Same("config --list --show-origin"),
+    Same("config --global core.checksum_jobs 3"),
+    Same("config --local core.autostage false"),
+    Same("config -l --show-origin"),
+    Same("config --global core.checksum_jobs"),
+    Commit,
+    Lines("status -c"),
+    Same("push"),
+    Same("push"),
+    Same("status --cloud"),
+    Same("status -c --json"),
+    Ends("push -r nope"),
+    Ends("push nope"),
+    Write("data/a", "changed\n"),
+    Same("status"),
+    Same("status --json"),
+    Same("status -q"),
+    Same("status data"),
+    Ends("status nope"),
+    Same("diff"),
+    Json("diff --json"),
+    Same("diff --hide-m"),
+    Ends("diff nosuchrevision"),
+    Same("data status"),
+    Same("data status --gran"),
+    Json("data status --granular --json"),
+    Ends("checkout"),
+    Ends("checkout data"),
+    Ends("checkout nope"),
+    Same("checkout -f"),
+    Same("checkout --summ"),
+    Same("checkout"),
+    Same("checkout --relink"),
+    Write("data/a", "changed\n"),
+    Ends("commit"),
+    Same("commit -f"),
+    Same("commit"),
+    Lines("status -c"),
+    Json("status -c --json"),
+    Same("status -c -q"),
+    Same("push data"),
+    Remove("data"),
+    Remove("f.csv"),
+    Remove(".dvc/cache"),
+    Ends("checkout"),
+    Same("checkout --allow-missing"),
+    Lines("pull"),
+    Same("pull"),
+    Same("checkout -q"),
+    Same("list ."),
+    Same("list . data"),
+    Same("list --dvc-only -R ."),
+    Ends("list . nope"),
+    Same("--cd data root"),
+    Same("root"),
+    Ends("check-ignore f.csv"),
+    Write(".dvcignore", "*.tmp\n"),
+    Same("check-ignore a.tmp b"),
+    Same("check-ignore -d -n a.tmp b"),
+    Lines("move f.csv g.csv"),
+    Ends("move nope q"),
+    Ends("remove nope"),
+    Ends("remove g.csv"),
+    Same("remove g.csv.dvc"),
+    Ends("unprotect nope"),
+    Same("unprotect data"),
+    Ends("gc"),
+    Ends("gc -w"),
+    Same("gc -w -f --dry"),
+    Same("gc -w -f"),
+    Same("gc -w -f"),
+    Same("gc -w -c -f"),
+    Same("cache dir"),
+    Same("cache dir ../elsewhere"),
+    Same("cache dir"),
+    Same("config cache.dir"),
+    Same("git-hook pre-commit"),
+    Same("git-hook post-checkout a b 0"),
+    Same("remote default -u"),
+    Ends("remote default"),
+    Same("install"),
+    Ends("destroy"),
+    Same("destroy -f"),
+    Ends("status"),
+];
+
+struct Twin {
+    project: TestProject,
+    program: Utf8PathBuf,
+}
+
+struct Answer {
+    code: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+impl Twin {
+    fn new(program: Utf8PathBuf) -> Self {
+        let project = project();
+        project.git_init();
+        Self { project, program }
+    }
+
+    /// Both see the same environment, and settings of an account of their own.
+    fn run(&self, line: &str) -> Answer {
+        let like = self.project.ketch_command();
+        let home = self.project.home();
+        let mut command = Command::new(&self.program);
+        command
+            .args(line.split_whitespace())
+            .current_dir(self.project.root())
+            .env("DVC_SITE_CACHE_DIR", home.join("site"))
+            .env("DVC_GLOBAL_CONFIG_DIR", home.join("account"))
+            .env("DVC_SYSTEM_CONFIG_DIR", home.join("machine"))
+            .stdin(std::process::Stdio::null());
+        for (key, value) in like.get_envs() {
+            match value {
+                Some(value) => command.env(key, value),
+                None => command.env_remove(key),
+            };
+        }
+        let output = command.output().expect("it runs");
+        let text = |bytes: &[u8]| {
+            let root = self.project.root();
+            let base = root.parent().expect("a base").as_str();
+            String::from_utf8_lossy(bytes).replace(base, "BASE")
+        };
+        Answer {
+            code: output.status.code(),
+            output: text(&output.stdout),
+            errors: text(&output.stderr),
+        }
+    }
+
+    fn act(&self, step: &Step) {
+        match step {
+            Write(path, text) => self.project.write(path, text),
+            Remove(path) => {
+                let path = self.project.path(path);
+                if path.is_dir() {
+                    fs_err::remove_dir_all(path).expect("removed");
+                } else {
+                    fs_err::remove_file(path).expect("removed");
+                }
+            }
+            Commit => crate::support::commit_all(&self.project),
+            Same(_) | Lines(_) | Json(_) | Ends(_) => {}
+        }
+    }
+}
+
+fn link(folder: &Utf8Path) -> Utf8PathBuf {
+    let link = folder.join("dvc");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ketch"), &link).expect("a link");
+    link
+}
+
+fn sorted_words(text: &str) -> Vec<Vec<String>> {
+    let mut lines: Vec<Vec<String>> = text
+        .lines()
+        .map(|line| {
+            let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+            words.sort();
+            words
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+fn sorted_json(text: &str) -> Value {
+    let mut value: Value = serde_json::from_str(text.trim()).expect("JSON");
+    sort(&mut value);
+    value
+}
+
+fn sort(value: &mut Value) {
+    match value {
+        Value::Array(items) => {
+            items.iter_mut().for_each(sort);
+            items.sort_by_key(ToString::to_string);
+        }
+        Value::Object(entries) => entries.values_mut().for_each(sort),
+        _ => {}
+    }
+}
+
+#[test]
+fn called_dvc_it_answers_as_dvc() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let ours = Twin::new(link(&folder.root()));
+    let theirs = Twin::new(dvc);
+    let mut differing = Vec::new();
+    let mut compared = 0;
+    for step in STORY {
+        let (Same(line) | Lines(line) | Json(line) | Ends(line)) = step else {
+            ours.act(step);
+            theirs.act(step);
+            continue;
+        };
+        compared += 1;
+        let (our, their) = (ours.run(line), theirs.run(line));
+        let says_error = |answer: &Answer| answer.errors.contains("ERROR: ");
+        let same_output = match step {
+            // DVC prints its own usage before the error.
+            _ if our.code == Some(254) => true,
+            Lines(_) => sorted_words(&our.output) == sorted_words(&their.output),
+            Json(_) => sorted_json(&our.output) == sorted_json(&their.output),
+            Ends(_) => true,
+            _ => our.output == their.output,
+        };
+        if our.code != their.code || says_error(&our) != says_error(&their) || !same_output {
+            differing.push(format!(
+                "$ dvc {line}\nours ends with {:?}:\n{}{}theirs ends with {:?}:\n{}{}",
+                our.code, our.output, our.errors, their.code, their.output, their.errors
+            ));
+        }
+    }
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+    assert!(compared >= 60, "{compared}");
+}
+
+/// Hooks that DVC wrote call `dvc git-hook …`; ours call either program.
+#[test]
+fn hooks_work_whoever_installed_them() {
+    let folder = project();
+    let dvc = link(&folder.root());
+    let ours = Twin::new(dvc.clone());
+    assert_eq!(ours.run("init -q").code, Some(0));
+    ours.project.write("f", "1\n");
+    assert_eq!(ours.run("add -q f").code, Some(0));
+    crate::support::commit_all(&ours.project);
+    let hook = ours.project.path(".git/hooks/pre-commit");
+    ours.project.write(
+        ".git/hooks/pre-commit",
+        "#!/bin/sh\nexec dvc git-hook pre-commit $@\n",
+    );
+    // A hook of DVC's may be written anew, and calls what is there.
+    assert_eq!(ours.run("install").code, Some(0));
+    let text = fs_err::read_to_string(&hook).expect("a hook");
+    assert!(text.contains("exec dvc git-hook pre-commit"), "{text}");
+    assert!(text.contains("exec ketch git-hook pre-commit"), "{text}");
+    let path = format!("{}:/usr/bin:/bin", folder.root());
+    let checkout = |text: &str| {
+        ours.project.write("f", text);
+        Command::new("sh")
+            .arg(ours.project.path(".git/hooks/post-checkout"))
+            .args(["a", "b", "1"])
+            .current_dir(ours.project.root())
+            .env("PATH", &path)
+            .output()
+            .expect("a shell")
+    };
+    // What is saved nowhere stops it, as by hand.
+    assert_eq!(checkout("unsaved\n").status.code(), Some(255));
+    fs_err::remove_file(ours.project.path("f")).expect("removed");
+    let restored = Command::new("sh")
+        .arg(ours.project.path(".git/hooks/post-checkout"))
+        .args(["a", "b", "1"])
+        .current_dir(ours.project.root())
+        .env("PATH", &path)
+        .output()
+        .expect("a shell");
+    assert_eq!(String::from_utf8_lossy(&restored.stdout), "A       f\n");
+    assert_eq!(ours.project.read("f"), "1\n");
+}
+
+/// Under its own name nothing of that is seen.
+#[test]
+fn called_ketch_it_is_itself() {
+    let project = project();
+    project.git_init();
+    let _ = project.ketch(["init"]).success();
+    let error = project.ketch(["add", "missing"]).failure(3);
+    assert!(error.stderr.starts_with("error: "), "{error}");
+    let _ = project.ketch(["nosuch"]).failure(2);
+    let _ = project.ketch(["status", "--no-updat"]).failure(2);
+    assert_eq!(
+        project.ketch(["--version"]).success().stdout,
+        format!("ketch {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}

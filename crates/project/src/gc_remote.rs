@@ -1,0 +1,115 @@
+//! Making room on a remote, and in the cache by what a remote has.
+
+use std::collections::BTreeSet;
+
+use ketch_dvc::ObjectId;
+use ketch_store::remote::{Remote, compare, manifest_of};
+use ketch_store::{StoreError, remote::TransferOptions};
+use serde::Serialize;
+
+use crate::gc::{GcMode, GcObject, GcReport};
+use crate::{Project, ProjectError, RemoteChoice};
+
+/// What a remote had that nothing uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RemoteGarbage {
+    pub remote: String,
+    pub collected: Vec<GcObject>,
+    /// In bytes.
+    pub size: u64,
+    /// Objects that stay.
+    pub kept: u64,
+}
+
+/// Deletes the objects that are not `wanted`, and lists them all the same in a dry run.
+///
+/// The manifests of wanted directories that only the remote has are read first: their files are
+/// wanted too. A directory's manifest is deleted before its files, so that what is interrupted
+/// leaves no directory that looks complete and is not.
+pub(crate) fn collect_remote(
+    project: &Project,
+    choice: &RemoteChoice,
+    wanted: BTreeSet<ObjectId>,
+    mode: GcMode,
+) -> Result<RemoteGarbage, ProjectError> {
+    let (remote, options) = choice.chosen(project)?;
+    let wanted = with_files(project, &*remote, options, wanted)?;
+    let mut found = Vec::new();
+    remote
+        .list("files/md5", &mut |key, size| {
+            if let Some(id) = object_of(key) {
+                found.push(GcObject { id, size });
+            }
+        })
+        .map_err(StoreError::from)?;
+    let mut garbage = RemoteGarbage {
+        remote: remote.name().to_owned(),
+        collected: Vec::new(),
+        size: 0,
+        kept: 0,
+    };
+    for object in found {
+        if wanted.contains(&object.id) {
+            garbage.kept += 1;
+        } else {
+            garbage.size += object.size;
+            garbage.collected.push(object);
+        }
+    }
+    garbage
+        .collected
+        .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
+    if mode != GcMode::Dry {
+        for object in &garbage.collected {
+            let key = object.id.cache_path();
+            remote.delete(&key).map_err(StoreError::from)?;
+        }
+        remote.settle().map_err(StoreError::from)?;
+    }
+    Ok(garbage)
+}
+
+/// Takes what the remote does not have out of what would be collected, and says how many that were.
+pub(crate) fn split_off_unsaved(
+    project: &Project,
+    choice: &RemoteChoice,
+    report: &mut GcReport,
+) -> Result<u64, ProjectError> {
+    let (remote, options) = choice.chosen(project)?;
+    let ids: Vec<ObjectId> = report
+        .collected
+        .iter()
+        .map(|object| object.id.clone())
+        .collect();
+    let found = compare(project.cache(), &*remote, &ids, options)?;
+    let there: BTreeSet<ObjectId> = found.both.into_iter().collect();
+    let before = report.collected.len();
+    report.collected.retain(|object| there.contains(&object.id));
+    report.size = report.collected.iter().map(|object| object.size).sum();
+    Ok((before - report.collected.len()) as u64)
+}
+
+fn with_files(
+    project: &Project,
+    remote: &dyn Remote,
+    options: TransferOptions,
+    mut wanted: BTreeSet<ObjectId>,
+) -> Result<BTreeSet<ObjectId>, ProjectError> {
+    let directories: Vec<ObjectId> = wanted
+        .iter()
+        .filter(|id| id.is_directory() && !project.cache().contains(id))
+        .cloned()
+        .collect();
+    for id in directories {
+        if let Some(manifest) = manifest_of(project.cache(), remote, &id, options)? {
+            wanted.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
+        }
+    }
+    Ok(wanted)
+}
+
+/// `files/md5/ab/cdef…`; nothing of a key that is not an object's.
+fn object_of(key: &str) -> Option<ObjectId> {
+    let (prefix, rest) = key.strip_prefix("files/md5/")?.split_once('/')?;
+    ObjectId::parse(&format!("{prefix}{rest}")).ok()
+}

@@ -1,0 +1,124 @@
+//! Transfers of what commits record, besides what the work tree does.
+
+use std::collections::{BTreeSet, HashSet};
+
+use ketch_dvc::ObjectId;
+
+use super::outputs::{Output, outputs};
+use super::{SkipReason, Skipped, TransferSelection};
+use crate::paths::join;
+use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::{CommitId, Project, ProjectError};
+
+/// Commits whose data counts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum History {
+    /// None.
+    #[default]
+    Workspace,
+    /// The newest of each branch.
+    Branches,
+    /// Those with tags.
+    Tags,
+    /// The newest of each branch, and those with tags.
+    BranchesAndTags,
+    /// All that a branch, a tag or HEAD leads to.
+    Commits,
+}
+
+/// The outputs of the work tree, and those of the commits that count; each content once.
+///
+/// Targets are looked for in each commit; it is enough that one of them has it.
+pub(super) fn selected(
+    project: &Project,
+    options: &TransferSelection,
+) -> Result<(Vec<Output>, Vec<Skipped>), ProjectError> {
+    let now = outputs(project, &options.targets);
+    if options.history == History::Workspace {
+        return now;
+    }
+    let (mut chosen, mut skipped) = match now {
+        Err(ProjectError::UnknownTarget { .. } | ProjectError::NotRecorded { .. }) => {
+            (Vec::new(), Vec::new())
+        }
+        other => other?,
+    };
+    let mut known: HashSet<(ObjectId, Option<String>)> = chosen
+        .iter()
+        .map(|output| (output.id.clone(), output.remote.clone()))
+        .collect();
+    let mut blobs = Blobs::default();
+    for commit in commits(project, options.history)? {
+        let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
+        for recorded in snapshot.outputs()? {
+            if !is_named(project, &recorded, &options.targets) {
+                continue;
+            }
+            let Recorded { path, entry, .. } = recorded;
+            if entry.files.is_some() || entry.cloud.is_some() {
+                let reason = SkipReason::CloudVersioned;
+                skipped.push(Skipped { path, reason });
+                continue;
+            }
+            let Some(id) = entry.md5 else { continue };
+            if !id.is_legacy() && entry.hash.as_deref() != Some("md5") {
+                let reason = SkipReason::UnknownHash;
+                skipped.push(Skipped { path, reason });
+                continue;
+            }
+            if known.insert((id.clone(), entry.remote.clone())) {
+                chosen.push(Output {
+                    path,
+                    id,
+                    remote: entry.remote,
+                    pushed: entry.push,
+                });
+            }
+        }
+    }
+    if chosen.is_empty() && skipped.is_empty() && !options.targets.is_empty() {
+        // No commit has them either; the work tree's error says it best.
+        return outputs(project, &options.targets);
+    }
+    skipped.dedup();
+    Ok((chosen, skipped))
+}
+
+fn is_named(project: &Project, recorded: &Recorded, targets: &[String]) -> bool {
+    targets.is_empty()
+        || targets.iter().any(|target| {
+            recorded.file == *target
+                || recorded.stage.as_ref() == Some(target)
+                || join(project.root(), target) == project.root().join(&recorded.path)
+        })
+}
+
+fn commits(project: &Project, history: History) -> Result<Vec<CommitId>, ProjectError> {
+    let git = project.git();
+    let refs = |names: &[&str]| {
+        let mut arguments = vec![
+            "for-each-ref",
+            "--format=%(if)%(*objectname)%(then)%(*objectname)%(else)%(objectname)%(end)",
+        ];
+        arguments.extend(names);
+        git.run(&arguments)
+    };
+    let listed = match history {
+        History::Workspace => return Ok(Vec::new()),
+        History::Branches => refs(&["refs/heads"])?,
+        History::Tags => refs(&["refs/tags"])?,
+        History::BranchesAndTags => refs(&["refs/heads", "refs/tags"])?,
+        History::Commits => git.run(&["rev-list", "--branches", "--tags", "HEAD"])?,
+    };
+    let ids: BTreeSet<&str> = listed.lines().filter(|line| !line.is_empty()).collect();
+    let mut commits = Vec::new();
+    for id in ids {
+        match git.resolve(id) {
+            Ok(commit) => commits.push(commit),
+            // A tag may lead to something that is no commit.
+            Err(ProjectError::UnknownRevision { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(commits)
+}
