@@ -1,9 +1,15 @@
 //! `ketch list`
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use camino::Utf8PathBuf;
 use clap::Args;
-use ketch_project::{Folders, ListOptions, Origin, Project, list};
+use ketch_project::{
+    Folders, ListEntry, ListOptions, Origin, Project, SourceListOptions, list, list_source,
+};
 
+use super::elsewhere::{SourceArgs, project_root, scratch, transfer};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
@@ -11,26 +17,35 @@ use crate::table::bytes;
 use crate::targets::tidy;
 use crate::workspace::open_project;
 
-/// List the files of the project, with the data that it tracks
+/// List the files of a project or of another repository, with the data that it tracks
 ///
 /// Files of Git, and the data that `.dvc` files and `dvc.lock` record, whether it is there or not.
+/// Nothing of the data is downloaded.
 #[derive(Debug, Args)]
 #[command(visible_alias = "ls")]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the command line")]
 pub(crate) struct ListArgs {
-    /// A file or directory [default: all]
-    path: Option<Utf8PathBuf>,
+    /// The repository, or a path in this project [default: all of this project]
+    #[arg(value_name = "URL")]
+    url: Option<String>,
 
-    /// As DVC: the first is a project, and this is a path in it
-    #[arg(hide = true)]
-    inside: Option<Utf8PathBuf>,
+    /// A file or directory of the repository [default: all]
+    path: Option<String>,
 
-    /// A revision [default: the work tree]
-    #[arg(long, value_name = "REVISION")]
-    rev: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
 
     /// List the files in directories
     #[arg(short = 'R', long)]
     recursive: bool,
+
+    /// Draw directories as a tree
+    #[arg(short = 'T', long)]
+    tree: bool,
+
+    /// How many levels of directories to look into
+    #[arg(short = 'L', long, value_name = "NUMBER")]
+    level: Option<usize>,
 
     /// List data only
     #[arg(long)]
@@ -39,43 +54,220 @@ pub(crate) struct ListArgs {
     /// Print sizes too
     #[arg(long)]
     size: bool,
+
+    /// Print hashes too
+    #[arg(long)]
+    show_hash: bool,
 }
 
 pub(super) fn run(
-    args: ListArgs,
+    args: &ListArgs,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let ListArgs {
-        path,
-        inside,
-        rev,
-        recursive,
-        dvc_only,
-        size,
-    } = args;
-    let (project, path) = project_and_path(path, inside, settings, printer)?;
-    let options = ListOptions {
-        path,
-        revision: rev,
-        folders: if recursive {
-            Folders::Walked
-        } else {
-            Folders::Listed
-        },
-        origin: if dvc_only { Origin::Data } else { Origin::All },
+    let levels = if args.recursive || args.tree {
+        args.level
+    } else {
+        Some(1)
     };
-    let entries = list(&project, &options)?;
-    printer.json(&entries);
-    for entry in entries {
-        if size {
-            let size = entry.size.map(bytes).unwrap_or_default();
-            printer.line(format_args!("{size:>9}  {}", entry.path));
-        } else {
-            printer.line(entry.path);
+    let origin = if args.dvc_only {
+        Origin::Data
+    } else {
+        Origin::All
+    };
+    let (entries, name) = match place(args, settings) {
+        Place::Here(path) => {
+            let project = open_project(settings, printer)?;
+            let path = path.unwrap_or_else(|| project.root().to_owned());
+            (
+                of_project(&project, path, args, levels, origin)?,
+                ".".to_owned(),
+            )
         }
+        Place::Project(root, path) => {
+            let project = Project::open(&root)?;
+            let path = tidy(&project.root().join(&path));
+            (
+                of_project(&project, path, args, levels, origin)?,
+                ".".to_owned(),
+            )
+        }
+        Place::Repository(url, path) => {
+            let name = if path.is_empty() {
+                ".".to_owned()
+            } else {
+                path.clone()
+            };
+            let options = SourceListOptions {
+                source: args.source.spec(&url)?,
+                path,
+                directory: settings.directory.clone(),
+                levels,
+                origin,
+                transfer: transfer(settings, None),
+                scratch: scratch(settings),
+            };
+            (list_source(&options)?, name)
+        }
+    };
+    printer.json(&entries);
+    let rows: Vec<Row> = entries
+        .into_iter()
+        .map(|entry| Row {
+            path: entry.path,
+            size: args.size.then(|| entry.size.map(bytes).unwrap_or_default()),
+            hash: args
+                .show_hash
+                .then(|| entry.md5.map(|id| id.to_string()).unwrap_or_default()),
+        })
+        .collect();
+    if args.tree {
+        show_tree(printer, &name, &rows);
+    } else {
+        show_rows(printer, &rows);
     }
     Ok(ExitStatus::Success)
+}
+
+enum Place {
+    /// A path in the project around, absolute; all of it if there is none.
+    Here(Option<Utf8PathBuf>),
+    /// The work tree of another project, and a path in it.
+    Project(Utf8PathBuf, String),
+    Repository(String, String),
+}
+
+/// DVC wants a repository first. A path in the project around does as well: that is one where no
+/// repository begins.
+fn place(args: &ListArgs, settings: &Settings) -> Place {
+    let Some(url) = &args.url else {
+        return Place::Here(None);
+    };
+    let directory = tidy(&settings.directory.join(url));
+    let begins = [".dvc", ".git", "HEAD"]
+        .iter()
+        .any(|name| directory.join(name).exists());
+    let around = project_root(settings);
+    let inside = |root: &Utf8PathBuf| directory.starts_with(root);
+    let remote = url.contains("://") || url.contains("::") || url.starts_with('-');
+    if args.path.is_none() && !remote && !begins && around.as_ref().is_some_and(inside) {
+        return Place::Here(Some(directory));
+    }
+    let path = args.path.clone().unwrap_or_default();
+    let now = args.source.revision().is_none() && args.source.is_plain();
+    if !remote && now && directory.join(".dvc").is_dir() && directory.join(".git").exists() {
+        return Place::Project(directory, path);
+    }
+    Place::Repository(url.clone(), path)
+}
+
+fn of_project(
+    project: &Project,
+    path: Utf8PathBuf,
+    args: &ListArgs,
+    levels: Option<usize>,
+    origin: Origin,
+) -> Result<Vec<ListEntry>, CommandError> {
+    let options = ListOptions {
+        path,
+        revision: args.source.revision(),
+        folders: if levels == Some(1) {
+            Folders::Listed
+        } else {
+            Folders::Walked
+        },
+        origin,
+    };
+    let entries = list(project, &options)?;
+    Ok(match levels {
+        Some(levels) if levels > 1 => cut(entries, levels),
+        _ => entries,
+    })
+}
+
+/// One entry for each directory that is deeper.
+fn cut(entries: Vec<ListEntry>, levels: usize) -> Vec<ListEntry> {
+    let mut kept: BTreeMap<String, ListEntry> = BTreeMap::new();
+    for entry in entries {
+        let path: Utf8PathBuf = entry.path.components().take(levels).collect();
+        let whole = path == entry.path;
+        let folder = kept.entry(path.to_string()).or_insert_with(|| ListEntry {
+            path,
+            is_directory: entry.is_directory || !whole,
+            is_executable: whole && entry.is_executable,
+            md5: entry.md5.clone().filter(|_| whole),
+            size: if whole { entry.size } else { Some(0) },
+            ..entry.clone()
+        });
+        if !whole {
+            folder.size = folder.size.zip(entry.size).map(|(sum, size)| sum + size);
+        }
+    }
+    kept.into_values().collect()
+}
+
+/// What is printed of one file or directory; the columns that were asked for.
+pub(super) struct Row {
+    pub(super) path: Utf8PathBuf,
+    /// As people read it; empty where it is not known.
+    pub(super) size: Option<String>,
+    pub(super) hash: Option<String>,
+}
+
+impl Row {
+    fn columns(&self) -> String {
+        let mut text = String::new();
+        if let Some(size) = &self.size {
+            let _ = write!(text, "{size:>9}  ");
+        }
+        if let Some(hash) = &self.hash {
+            let _ = write!(text, "{hash:<36}  ");
+        }
+        text
+    }
+}
+
+pub(super) fn show_rows(printer: &Printer, rows: &[Row]) {
+    for row in rows {
+        printer.line(format_args!("{}{}", row.columns(), row.path));
+    }
+}
+
+/// Directories as branches.
+pub(super) fn show_tree(printer: &Printer, name: &str, rows: &[Row]) {
+    let mut root = Branch::default();
+    for row in rows {
+        let mut branch = &mut root;
+        for part in row.path.components() {
+            branch = branch.below.entry(part.as_str().to_owned()).or_default();
+        }
+        branch.columns = Some(row.columns());
+    }
+    let width = rows.first().map_or(0, |row| row.columns().chars().count());
+    printer.line(format_args!("{:width$}{name}", ""));
+    root.show(printer, "", width);
+}
+
+#[derive(Default)]
+struct Branch {
+    columns: Option<String>,
+    below: BTreeMap<String, Self>,
+}
+
+impl Branch {
+    fn show(&self, printer: &Printer, indent: &str, width: usize) {
+        for (place, (name, branch)) in self.below.iter().enumerate() {
+            let last = place + 1 == self.below.len();
+            let (edge, line) = if last {
+                ("└── ", "    ")
+            } else {
+                ("├── ", "│   ")
+            };
+            let columns = branch.columns.clone().unwrap_or_default();
+            printer.line(format_args!("{columns:width$}{indent}{edge}{name}"));
+            branch.show(printer, &format!("{indent}{line}"), width);
+        }
+    }
 }
 
 /// The project that is meant, and an absolute path in it. DVC takes two arguments, where a project

@@ -14,13 +14,19 @@ mod destroy;
 mod diff;
 mod diff_rows;
 mod du;
+mod elsewhere;
 mod export;
 mod fsck;
 mod gc;
+mod get;
+mod get_url;
 mod git_hook;
+mod import;
+mod import_url;
 mod init;
 mod install;
 mod list;
+mod list_url;
 mod man;
 mod metrics;
 mod model;
@@ -36,6 +42,7 @@ mod status;
 mod transfer;
 mod unprotect;
 mod up;
+mod update;
 mod version;
 mod why;
 
@@ -58,11 +65,17 @@ pub(crate) enum Command {
     Pull(transfer::pull::PullArgs),
     Fetch(transfer::fetch::FetchArgs),
     Export(export::ExportArgs),
+    Import(import::ImportArgs),
+    ImportUrl(import_url::ImportUrlArgs),
+    Update(update::UpdateArgs),
+    Get(get::GetArgs),
+    GetUrl(get_url::GetUrlArgs),
     Data(data::DataArgs),
     Remove(remove::RemoveArgs),
     Move(move_data::MoveArgs),
     Unprotect(unprotect::UnprotectArgs),
     List(list::ListArgs),
+    ListUrl(list_url::ListUrlArgs),
     Du(du::DuArgs),
     CheckIgnore(check_ignore::CheckIgnoreArgs),
     Gc(gc::GcArgs),
@@ -107,6 +120,11 @@ pub(crate) fn run(
         Command::Pull(args) => transfer::pull::run(&args, settings, printer),
         Command::Fetch(args) => transfer::fetch::run(&args, settings, printer),
         Command::Export(args) => export::run(args, settings, printer),
+        Command::Import(args) => import::run(args, settings, printer),
+        Command::ImportUrl(args) => import_url::run(args, settings, printer),
+        Command::Update(args) => update::run(args, settings, printer),
+        Command::Get(args) => get::run(args, settings, printer),
+        Command::GetUrl(args) => get_url::run(args, settings, printer),
         Command::Data(args) => data::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
         Command::Move(args) => move_data::run(args, settings, printer),
@@ -121,7 +139,8 @@ pub(crate) fn run(
         Command::Fsck(args) => fsck::run(args, settings, printer),
         Command::Install(args) => install::run(args, settings, printer),
         Command::Destroy(args) => destroy::run(args, settings, printer),
-        Command::List(args) => list::run(args, settings, printer),
+        Command::List(args) => list::run(&args, settings, printer),
+        Command::ListUrl(args) => list_url::run(args, settings, printer),
         Command::Du(args) => du::run(args, settings, printer),
         Command::CheckIgnore(args) => check_ignore::run(args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),

@@ -2,10 +2,12 @@
 
 use clap::Args;
 use ketch_project::{
-    CacheCheck, Change, DataStatus, FileState, Project, RemoteState, RemoteStatusReport,
-    StageStatus, StatusOptions, StatusReport, remote_status, status_of,
+    CacheCheck, Change, DataStatus, FileState, ImportUpdate, Project, RemoteState,
+    RemoteStatusReport, StageStatus, StatusOptions, StatusReport, import_updates, remote_status,
+    status_of,
 };
 use owo_colors::OwoColorize as _;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::transfer::RemoteArgs;
@@ -37,9 +39,17 @@ pub(crate) struct StatusArgs {
     #[command(flatten)]
     reach: ReachArgs,
 
-    /// Do not ask where imports come from (ketch never does)
+    /// Do not ask other repositories whether imported data is newer there
     #[arg(long)]
     no_updates: bool,
+}
+
+/// What differs, with what imports wait for.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    report: &'a StatusReport,
+    updates: &'a [ImportUpdate],
 }
 
 pub(super) fn run(
@@ -59,6 +69,7 @@ pub(super) fn run(
         )
         .hint("add `--cloud`"));
     }
+    let asked = targets.clone();
     let options = StatusOptions {
         targets,
         cache: if printer.speaks_dvc() {
@@ -70,13 +81,26 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = status_of(&project, &options, &progress)?;
     drop(progress);
+    let mut updates = if args.no_updates {
+        Vec::new()
+    } else {
+        import_updates(&project, &settings.directory).unwrap_or_else(|error| {
+            // Work goes on without a network.
+            printer.warning(format_args!("imports were not looked at: {error}"));
+            Vec::new()
+        })
+    };
+    updates.retain(|update| asked.is_empty() || asked.iter().any(|one| update.file == *one));
     if printer.speaks_dvc() {
-        return Ok(tell_as_dvc(&report, &project, settings, printer));
+        return Ok(tell_as_dvc(&report, &updates, &project, settings, printer));
     }
     if printer.is_quiet() {
-        return Ok(answer(report.is_clean()));
+        return Ok(answer(report.is_clean() && updates.is_empty()));
     }
-    printer.json(&report);
+    printer.json(&Shown {
+        report: &report,
+        updates: &updates,
+    });
     for stage in report
         .stages
         .iter()
@@ -93,7 +117,17 @@ pub(super) fn run(
             printer.line(format_args!("  data {} {state}", data.path));
         }
     }
-    if report.is_clean() {
+    for update in &updates {
+        printer.line(update.file.bold());
+        printer.line(format_args!(
+            "  update available: {} ({})",
+            update.source, update.url
+        ));
+    }
+    if !updates.is_empty() {
+        printer.hint("bring imports up to date: `ketch update`");
+    }
+    if report.is_clean() && updates.is_empty() {
         printer.line("data and pipelines are up to date");
     } else if report.stages.iter().any(|stage| !stage.changes.is_empty()) {
         printer.hint("bring the stages up to date: `ketch repro`");
@@ -161,6 +195,7 @@ fn tell_remote(report: &RemoteStatusReport, printer: &Printer) -> ExitStatus {
 
 fn tell_as_dvc(
     report: &StatusReport,
+    updates: &[ImportUpdate],
     project: &Project,
     settings: &Settings,
     printer: &Printer,
@@ -171,6 +206,12 @@ fn tell_as_dvc(
         if !entries.is_empty() {
             all.insert(stage.stage.clone(), Value::Array(entries));
         }
+    }
+    for update in updates {
+        let source = format!("{} ({})", update.source, update.url);
+        let file = from_here(project, settings, &update.file).into_string();
+        let entry = json!({"changed deps": {source: "update available"}});
+        all.insert(file, json!([entry]));
     }
     for data in &report.data {
         let DataStatus {

@@ -8,6 +8,7 @@ mod demo_bad_input;
 mod demo_support;
 mod diff_rows;
 mod help;
+mod import;
 mod layering;
 mod merge_driver;
 mod personality;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::layout::{check_names, layout};
 use super::outputs::outputs;
+use super::remotes::levels;
 use super::{RemoteChoice, Skipped};
 use crate::config::RemoteLayout;
 use crate::{Project, ProjectError};
@@ -52,7 +53,7 @@ pub fn export(
     options: &ExportOptions,
     reporter: &dyn Reporter,
 ) -> Result<ExportReport, ProjectError> {
-    let levels = options.from.levels(project)?;
+    let levels = levels(project)?;
     check_names(project, &levels)?;
     let from = RemoteSettings::find(&levels, options.from.name.as_deref())
         .map_err(|error| ProjectError::Store(error.into()))?;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::RemoteChoice;
 use super::layout::check_names;
 use super::outputs::outputs;
+use super::remotes::levels;
 use crate::{Project, ProjectError};
 
 /// What a remote is like.
@@ -36,7 +37,7 @@ pub fn remote_fsck(
     choice: &RemoteChoice,
     reporter: &dyn Reporter,
 ) -> Result<RemoteFsckReport, ProjectError> {
-    let levels = choice.levels(project)?;
+    let levels = levels(project)?;
     check_names(project, &levels)?;
     let settings = RemoteSettings::find(&levels, choice.name.as_deref())
         .map_err(|error| ProjectError::Store(error.into()))?;

@@ -24,7 +24,7 @@ pub struct RemoteChoice {
     pub retry: Retry,
     /// What the account brings along for remotes that have no credentials of their own.
     pub environment: RemoteEnvironment,
-    /// Configuration files of the machine and the user, before those of the project, if they exist.
+    /// Configuration files of the machine and the user, for what is read outside of the project.
     pub configs: Vec<Utf8PathBuf>,
 }
 
@@ -54,7 +54,7 @@ impl RemoteChoice {
         project: &Project,
         outputs: Vec<Output>,
     ) -> Result<Vec<Group>, ProjectError> {
-        let levels = self.levels(project)?;
+        let levels = levels(project)?;
         check_names(project, &levels)?;
         let find = |name: Option<&str>| {
             RemoteSettings::find(&levels, name).map_err(|error| ProjectError::Store(error.into()))
@@ -125,7 +125,7 @@ impl RemoteChoice {
         &self,
         project: &Project,
     ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
-        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
+        let settings = RemoteSettings::find(&levels(project)?, self.name.as_deref())
             .map_err(StoreError::from)?;
         let options = TransferOptions {
             jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
@@ -133,20 +133,21 @@ impl RemoteChoice {
         };
         Ok((self.open(project, &settings)?, options))
     }
+}
 
-    pub(super) fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
-        let directory = project.root().join(".dvc");
-        let own = ["config", "config.local"].map(|name| directory.join(name));
-        let mut levels = Vec::new();
-        let shared = project.shared_settings().files();
-        for path in shared.chain(&self.configs).chain(&own) {
-            if let Some(text) = read_if_there(path)? {
-                levels.push(ConfigLevel {
-                    config: Config::parse(&text, project.shown(path).as_str())?,
-                    directory: path.parent().unwrap_or(&directory).to_owned(),
-                });
-            }
+/// What configures remotes, the least first: the machine, the account, the project, this copy of it.
+pub(super) fn levels(project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
+    let directory = project.root().join(".dvc");
+    let own = ["config", "config.local"].map(|name| directory.join(name));
+    let mut levels = Vec::new();
+    let shared = project.shared_settings().files();
+    for path in shared.chain(&own) {
+        if let Some(text) = read_if_there(path)? {
+            levels.push(ConfigLevel {
+                config: Config::parse(&text, project.shown(path).as_str())?,
+                directory: path.parent().unwrap_or(&directory).to_owned(),
+            });
         }
-        Ok(levels)
     }
+    Ok(levels)
 }

@@ -1,0 +1,138 @@
+//! What commands about other repositories and URLs have in common.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use clap::Args;
+use ketch_project::{ImportReport, Project, RemoteChoice, SourceSpec};
+
+use crate::exit::CommandError;
+use crate::printer::Printer;
+use crate::settings::Settings;
+use crate::workspace::{from_here, remote_choice};
+
+/// How to read another repository.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Branch, tag or commit there [default: the newest commit of the default branch]
+    #[arg(long, value_name = "REVISION")]
+    rev: Option<String>,
+
+    #[command(flatten)]
+    settings: SourceSettingsArgs,
+}
+
+/// Settings that come on top of those of the repository.
+#[derive(Debug, Args)]
+pub(crate) struct SourceSettingsArgs {
+    /// Configuration file that comes on top of the repository's own
+    #[arg(long, value_name = "FILE")]
+    config: Option<String>,
+
+    /// Remote of the repository to use instead of its default one
+    #[arg(long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Options of that remote
+    #[arg(long, value_name = "NAME=VALUE", num_args = 1.., value_parser = key_value)]
+    remote_config: Vec<(String, String)>,
+}
+
+impl SourceArgs {
+    pub(super) fn spec(&self, url: &str) -> Result<SourceSpec, CommandError> {
+        let settings = &self.settings;
+        let all = settings.config.is_some()
+            && settings.remote.is_some()
+            && !settings.remote_config.is_empty();
+        if all {
+            return Err(CommandError::user(
+                "`--config` cannot be used with both `--remote` and `--remote-config`",
+            ));
+        }
+        Ok(SourceSpec::new(url, self.rev.clone()).with_settings(
+            settings.config.clone(),
+            settings.remote.clone(),
+            &settings.remote_config,
+        ))
+    }
+
+    pub(super) fn revision(&self) -> Option<String> {
+        self.rev.clone()
+    }
+
+    /// Whether nothing was given.
+    pub(super) fn is_plain(&self) -> bool {
+        let settings = &self.settings;
+        settings.config.is_none() && settings.remote.is_none() && settings.remote_config.is_empty()
+    }
+}
+
+/// `name=value`.
+pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("this is not NAME=VALUE".to_owned()),
+    }
+}
+
+/// Remotes as they are configured, for the account where there is no project, with so many objects
+/// at once.
+pub(super) fn transfer(settings: &Settings, jobs: Option<usize>) -> RemoteChoice {
+    let shared = &settings.dvc_files;
+    RemoteChoice {
+        configs: shared
+            .system
+            .iter()
+            .chain(&shared.global)
+            .cloned()
+            .collect(),
+        ..remote_choice(settings, None, jobs)
+    }
+}
+
+/// Where clones are while they are read.
+pub(super) fn scratch(settings: &Settings) -> Utf8PathBuf {
+    settings.cache.join("clones")
+}
+
+/// The root of the project that the command was started in, if it was in one.
+pub(super) fn project_root(settings: &Settings) -> Option<Utf8PathBuf> {
+    let project = |path: &&Utf8Path| path.join(".dvc").is_dir();
+    let found = settings.directory.ancestors().find(project);
+    found.map(Utf8Path::to_owned)
+}
+
+/// Says what was imported, and what belongs into Git now.
+pub(super) fn tell(
+    printer: &Printer,
+    project: &Project,
+    settings: &Settings,
+    source: &str,
+    report: &ImportReport,
+    trash: &str,
+) {
+    printer.json(report);
+    printer.line(format_args!(
+        "Importing '{source}' -> '{}'",
+        from_here(project, settings, &report.path)
+    ));
+    tell_trash(printer, &report.trashed, trash);
+    if !report.changed_files.is_empty() {
+        let files: Vec<String> = report
+            .changed_files
+            .iter()
+            .map(|path| from_here(project, settings, path).to_string())
+            .collect();
+        printer.hint(format_args!(
+            "record it in Git: `git add {}`",
+            files.join(" ")
+        ));
+    }
+}
+
+/// Says where the way back is.
+pub(super) fn tell_trash(printer: &Printer, trashed: &[Utf8PathBuf], trash: &str) {
+    if !trashed.is_empty() {
+        printer.note(format_args!(
+            "what was overwritten and saved nowhere is in .ketch/trash/{trash}"
+        ));
+    }
+}
