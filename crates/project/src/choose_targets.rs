@@ -68,7 +68,7 @@ pub fn choose_targets(
     for target in targets {
         let path = join(project.root(), target);
         let matches = |node: &Node| match names {
-            Names::Patterns => node.names.iter().any(|name| matches(target, name)),
+            Names::Patterns => node.names.iter().any(|name| matches_pattern(target, name)),
             Names::Exact => {
                 node.names.contains(target)
                     || (is_pipeline(project, target) && node.file == path)
@@ -174,7 +174,7 @@ fn is_pipeline(project: &Project, target: &str) -> bool {
 }
 
 /// Whether a path is what a pattern says, part by part.
-pub(crate) fn matches(pattern: &str, path: &str) -> bool {
+pub fn matches_pattern(pattern: &str, path: &str) -> bool {
     let parts: Vec<&str> = Utf8Path::new(path)
         .components()
         .map(|part| part.as_str())
@@ -296,7 +296,7 @@ mod tests {
             ("ü*", "über", true),
             ("", "", true),
         ] {
-            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+            assert_eq!(matches_pattern(pattern, path), expected, "{pattern} {path}");
         }
     }
 }

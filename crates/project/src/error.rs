@@ -168,6 +168,9 @@ pub enum ProjectError {
     #[error("`{path}` was recorded by DVC 2, and {absent} of its files are not here")]
     PartlyHere { path: Utf8PathBuf, absent: u64 },
 
+    #[error("`{path}` was recorded by DVC 2, and cannot hold files with the hashes of DVC 3 too")]
+    InsideLegacy { path: Utf8PathBuf },
+
     #[error("remote `{remote}` cannot be listed, so it keeps no run cache")]
     NoRunCache { remote: String },
 
@@ -288,6 +291,9 @@ impl ProjectError {
             }
             Self::PartlyHere { path, .. } => {
                 format!("get them with `ketch pull '{path}.dvc'`, then try again")
+            }
+            Self::InsideLegacy { path } => {
+                format!("add all of it: `ketch add '{path}'`")
             }
             Self::HookExists { path } => {
                 format!("call ketch from `{path}` yourself, or move it away")

@@ -72,7 +72,8 @@ pub(crate) fn keep_absent(
     ))
 }
 
-fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
+/// Puts a manifest into the cache.
+pub(crate) fn store(project: &Project, manifest: &Manifest) -> Result<ObjectId, ProjectError> {
     let id = manifest.id();
     store_as(project, &id, manifest)?;
     Ok(id)

@@ -336,6 +336,43 @@ fn hooks_work_whoever_installed_them() {
     assert_eq!(ours.project.read("f"), "1\n");
 }
 
+/// One place of a tracked directory is added; the rest of its record stays, here or not.
+#[test]
+fn a_place_in_a_tracked_directory_is_added_as_dvc_does() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
+    let records = twins.each_ref().map(|twin| {
+        let run = |line: &str| assert_eq!(twin.run(line).code, Some(0), "{line}");
+        run("init -q");
+        twin.project.write("data/a", "1\n");
+        twin.project.write("data/sub/b", "22\n");
+        run("add -q data");
+        twin.project.write("data/new", "333\n");
+        twin.project.write("data/sub/b", "changed\n");
+        twin.project.write("data/sub/c", "c\n");
+        fs_err::remove_file(twin.project.path("data/a")).expect("removed");
+        run("add -q data/new");
+        let first = twin.project.read("data.dvc");
+        run("add -q data/sub");
+        run("add -q --glob data/s*/c");
+        twin.project.write("x/1.csv", "1\n");
+        twin.project.write("x/2.txt", "2\n");
+        run("add -q --glob x/*.csv");
+        assert!(!twin.project.path("x/2.txt.dvc").exists());
+        // DVC forgets the size where a directory was added.
+        let second = twin.project.read("data.dvc");
+        (
+            first,
+            second.replace("  size: 16\n", ""),
+            twin.project.read("x/1.csv.dvc"),
+        )
+    });
+    assert_eq!(records[0], records[1]);
+}
+
 /// Under its own name nothing of that is seen.
 #[test]
 fn called_ketch_it_is_itself() {

@@ -148,10 +148,6 @@ fn refuses_what_is_not_its_to_track() {
             "Git tracks `tracked`, so it cannot be a data output",
         ),
         (
-            "dir/inner",
-            "`dir/inner` and `dir` overlap: outputs of `dir/inner.dvc` and `dir.dvc`",
-        ),
-        (
             ".dvc/config",
             "`.dvc/config` is an output of the project itself",
         ),
@@ -166,6 +162,11 @@ fn refuses_what_is_not_its_to_track() {
         );
     }
     assert!(!sandbox.exists("tracked.dvc") && !sandbox.exists("out.dvc"));
+    // A place in a tracked directory belongs to that directory's record.
+    let before = sandbox.read("dir.dvc");
+    try_add(&sandbox, "dir/inner").unwrap();
+    assert_eq!(sandbox.read("dir.dvc"), before);
+    assert!(!sandbox.exists("dir/inner.dvc"));
 }
 
 #[test]
