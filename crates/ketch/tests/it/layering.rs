@@ -53,6 +53,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("ureq", &["ketch", "store"]),
     ("granit-parser", &["dvc"]),
     ("reflink-copy", &["store"]),
+    ("blake3", &["store"]),
+    ("fastcdc", &["store"]),
     ("rayon", &["store"]),
     ("ignore", &["store"]),
     ("petgraph", &["project"]),

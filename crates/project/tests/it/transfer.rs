@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_project::{
-    AddOptions, Moved, Project, ProjectError, PullOptions, RemoteChoice, RemoteState, SkipReason,
-    TransferSelection, add, fetch, pull, push, remote_status, status,
+    AddOptions, Moved, Patience, Project, ProjectError, PullOptions, RemoteChoice, RemoteState,
+    SharedSettings, SkipReason, TransferSelection, add, fetch, pull, push, remote_status, status,
 };
 use ketch_store::Silent;
 use ketch_testkit::peer;
@@ -183,26 +183,25 @@ fn says_what_is_wrong() {
         "[core]\nremote = mine\n['remote \"mine\"']\nurl = mine\n",
     )
     .unwrap();
-    let options = TransferSelection {
-        remote: RemoteChoice {
-            configs: vec![sandbox.outside().join("no-such-file"), global],
-            ..RemoteChoice::default()
-        },
-        ..TransferSelection::default()
+    let shared = SharedSettings {
+        system: Some(sandbox.outside().join("no-such-file")),
+        global: Some(global),
     };
-    assert_eq!(
-        push(&sandbox.open(), &options, &Silent).unwrap().objects(),
-        4
-    );
+    let options = TransferSelection::default();
+    let push_with_shared = || {
+        let project = Project::open_with(&sandbox.root, shared.clone(), Patience::default())?;
+        push(&project, &options, &Silent)
+    };
+    assert_eq!(push_with_shared().unwrap().objects(), 4);
     assert!(sandbox.outside().join("mine/files/md5").is_dir());
     sandbox.write(
         ".dvc/config.local",
         "['remote \"mine\"']\nurl = gdrive://x\n",
     );
-    let error = push(&sandbox.open(), &options, &Silent).unwrap_err();
+    let error = push_with_shared().unwrap_err();
     assert!(error.to_string().contains("gdrive://x"), "{error}");
     fs_err::write(sandbox.outside().join("global"), "nonsense").unwrap();
-    let error = push(&sandbox.open(), &options, &Silent).unwrap_err();
+    let error = push_with_shared().unwrap_err();
     assert!(error.to_string().contains("global:1:1"), "{error}");
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ketch_store::Silent;
 use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
 use ketch_testkit::peer;
@@ -28,8 +28,20 @@ struct Server {
 }
 
 impl Server {
+    /// Ports that were free may be taken a moment later; then others are tried.
     fn start() -> Option<Self> {
         let program = weed()?;
+        let mut troubles = Vec::new();
+        for _ in 0..4 {
+            match Self::start_once(&program) {
+                Ok(server) => return Some(server),
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        panic!("{}", troubles.join("\n"));
+    }
+
+    fn start_once(program: &Utf8Path) -> Result<Self, String> {
         let sandbox = Sandbox::new();
         let config = sandbox.write("s3.json", CREDENTIALS);
         let data = sandbox.root.join("data");
@@ -87,25 +99,25 @@ impl Server {
         };
         server.wait_until("a bucket", || {
             request(server.filer, "PUT /buckets/bucket/").is_some_and(|status| status < 300)
-        });
+        })?;
         // Unsigned: any answer will do.
-        server.wait_until("S3", || request(server.s3, "GET /bucket/x").is_some());
-        server.wait_until("WebDAV", || request(server.webdav, "GET /").is_some());
+        server.wait_until("S3", || request(server.s3, "GET /bucket/x").is_some())?;
+        server.wait_until("WebDAV", || request(server.webdav, "GET /").is_some())?;
         server.wait_until("a first object", || {
             server.s3().write("warm", &mut &b"x"[..], 1).is_ok()
                 && server.s3().delete("warm").is_ok()
-        });
-        Some(server)
+        })?;
+        Ok(server)
     }
 
-    fn wait_until(&self, what: &str, condition: impl Fn() -> bool) {
-        for _ in 0..600 {
+    fn wait_until(&self, what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
+        for _ in 0..300 {
             if condition() {
-                return;
+                return Ok(());
             }
             sleep(Duration::from_millis(100));
         }
-        panic!("no {what}:\n{}", self.sandbox.read("log"));
+        Err(format!("no {what}:\n{}", self.sandbox.read("log")))
     }
 
     fn settings(&self, url: &str, secret: &str) -> RemoteSettings {
