@@ -14,6 +14,9 @@
 mod config;
 mod dvc_file;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod legacy;
 mod lock_file;

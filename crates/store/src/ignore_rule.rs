@@ -53,15 +53,25 @@ fn matched(
         return Ok(Match::None);
     }
     let text = fs_err::read_to_string(&file)?;
+    Ok(matched_in(&text, folder, path, is_directory))
+}
+
+fn matched_in(
+    text: &str,
+    folder: &Utf8Path,
+    path: &Utf8Path,
+    is_directory: bool,
+) -> Match<IgnoreRule> {
+    let file = folder.join(".dvcignore");
     let mut builder = GitignoreBuilder::new(folder);
     for line in text.lines() {
         // A pattern that is none hides nothing, as in the walk.
         let _ = builder.add_line(None, line);
     }
     let Ok(rules) = builder.build() else {
-        return Ok(Match::None);
+        return Match::None;
     };
-    Ok(rules.matched(path, is_directory).map(|glob| {
+    rules.matched(path, is_directory).map(|glob| {
         let pattern = glob.original().to_owned();
         let line = text
             .lines()
@@ -74,12 +84,43 @@ fn matched(
             line,
             pattern,
         }
-    }))
+    })
+}
+
+/// A harness: what must hold of any text where a `.dvcignore` should be.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing {
+    use super::{Match, Utf8Path, matched_in};
+
+    pub fn ignore_file(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        for path in ["a.tmp", "keep.tmp", "sub/deep/b.tmp", "ü/[x]{y}\\z", "data"] {
+            let path = Utf8Path::new("/project").join(path);
+            let found = matched_in(&text, "/project".into(), &path, path.extension().is_none());
+            if let Match::Ignore(rule) | Match::Whitelist(rule) = found {
+                let line = text.lines().nth(rule.line.wrapping_sub(1));
+                assert!(line.is_some(), "{rule:?} is not a line of {text:?}");
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::fuzzing::ignore_file;
     use super::*;
+    use ketch_testkit::{run_within_limits, seeds, with_damage};
+
+    #[test]
+    #[ignore = "started by the test below"]
+    fn damage() {
+        with_damage(&seeds("ignore_file"), 3000, ignore_file);
+    }
+
+    #[test]
+    fn damaged_rules_are_read_or_passed_over() {
+        run_within_limits("ignore_rule::tests::damage");
+    }
 
     #[test]
     fn the_last_rule_that_matches_counts() {

@@ -27,6 +27,9 @@ pub mod chunk;
 mod content;
 mod digest;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod hash;
 mod ignore_rule;
 mod legacy;

@@ -16,12 +16,14 @@
 
 mod forgotten;
 mod kill;
+mod mutation;
 mod output;
 mod peer;
 mod project;
 
 pub use forgotten::assert_no_forgotten_test_files;
 pub use kill::kill_after_line;
+pub use mutation::{run_within_limits, seeds, with_damage};
 pub use output::CommandOutput;
 pub use peer::peer;
 pub use project::TestProject;

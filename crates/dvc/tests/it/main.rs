@@ -9,4 +9,6 @@ mod peer_dvc;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod round_trips;
+#[cfg(test)]
 mod values;

@@ -68,6 +68,8 @@ mod catalogue;
 mod chunker;
 mod clean;
 mod codec;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod index;
 mod pack;
 mod reader;

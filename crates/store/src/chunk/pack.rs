@@ -148,7 +148,7 @@ pub(super) fn table(bytes: &[u8], digest: &Digest, size: u64) -> Result<Table, M
     Ok(table)
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn parse(bytes: &[u8]) -> Result<Table, Malformed> {
     let start = bytes
         .len()

@@ -16,6 +16,8 @@ mod check;
 mod contract;
 mod environment;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod http_transport;
 mod object_service;
 mod parcel;

@@ -8,6 +8,9 @@ mod s3;
 mod ssh;
 mod webdav;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use s3::region_in;
+
 use super::{Remote, RemoteError, RemoteSettings};
 
 /// One kind of remote.

@@ -132,7 +132,10 @@ fn region_of(environment: &RemoteEnvironment, profile: Option<&str>) -> Option<S
         Some(path) => environment.expand(path),
         None => format!("{}/.aws/config", environment.first(&["HOME"])?),
     };
-    let text = fs_err::read_to_string(path).ok()?;
+    region_in(&fs_err::read_to_string(path).ok()?, profile)
+}
+
+pub(crate) fn region_in(text: &str, profile: Option<&str>) -> Option<String> {
     let wanted = match profile {
         None | Some("default") => "default".to_owned(),
         Some(profile) => format!("profile {profile}"),

@@ -6,6 +6,8 @@
 
 mod connection;
 mod file;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod packet;
 
 use std::io::{self, Read, Write};
