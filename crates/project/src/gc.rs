@@ -124,19 +124,25 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
         .filter(|other| other.root() != project.root())
         .map(Project::lock)
         .collect::<Result<Vec<_>, _>>()?;
-    let (mut named, mut reachable) = (Uses::new(), Uses::new());
+    let (mut named, mut reachable) = (BTreeSet::new(), BTreeSet::new());
     for one in others.iter().chain([project]) {
-        mark(one, &options.keep, &mut named)?;
-        mark(one, &[Keep::Commits], &mut reachable)?;
+        named.extend(marked(one, &options.keep)?);
+        reachable.extend(marked(one, &[Keep::Commits])?);
+    }
+    if !others.is_empty() {
+        // A project need not have the manifests of the directories it uses; this one may.
+        for ids in [&mut named, &mut reachable] {
+            add_files(project, ids)?;
+        }
     }
     let mut report = GcReport::default();
     for (id, size) in all(project)? {
-        if named.contains_key(&id) {
+        if named.contains(&id) {
             report.kept += 1;
             continue;
         }
         let object = GcObject { id, size };
-        if options.reachable == Reachable::Keep && reachable.contains_key(&object.id) {
+        if options.reachable == Reachable::Keep && reachable.contains(&object.id) {
             report.reachable.push(object);
         } else {
             report.size += object.size;
@@ -152,9 +158,9 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     }
     if let Some(choice) = &options.remote {
         let wanted = if options.reachable == Reachable::Keep {
-            named.keys().chain(reachable.keys()).cloned().collect()
+            named.union(&reachable).cloned().collect()
         } else {
-            named.keys().cloned().collect()
+            named
         };
         report.remote = Some(collect_remote(project, choice, wanted, options.mode)?);
     }
@@ -178,8 +184,9 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     Ok(report)
 }
 
-/// Adds what the named states of one project use.
-fn mark(project: &Project, keep: &[Keep], uses: &mut Uses) -> Result<(), ProjectError> {
+/// What the named states of one project use, as far as its own cache knows.
+fn marked(project: &Project, keep: &[Keep]) -> Result<BTreeSet<ObjectId>, ProjectError> {
+    let mut uses = Uses::new();
     let git = project.git();
     let mut commits: BTreeSet<String> = BTreeSet::new();
     let mut blobs = Blobs::default();
@@ -239,10 +246,26 @@ fn mark(project: &Project, keep: &[Keep], uses: &mut Uses) -> Result<(), Project
             Err(error) => return Err(error),
         };
         let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
-        add_uses(project, &snapshot, Damaged::Refuse, uses)?;
+        add_uses(project, &snapshot, Damaged::Refuse, &mut uses)?;
     }
     let workspace = Snapshot::of_workspace(project)?;
-    add_uses(project, &workspace, Damaged::Refuse, uses)
+    add_uses(project, &workspace, Damaged::Refuse, &mut uses)?;
+    Ok(uses.into_keys().collect())
+}
+
+/// Adds the files of the directories whose manifests this project's cache has.
+fn add_files(project: &Project, ids: &mut BTreeSet<ObjectId>) -> Result<(), ProjectError> {
+    let cache = project.cache();
+    let directories: Vec<ObjectId> = ids
+        .iter()
+        .filter(|id| id.is_directory() && cache.contains(id))
+        .cloned()
+        .collect();
+    for id in directories {
+        let manifest = cache.manifest(&id)?;
+        ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
+    }
+    Ok(())
 }
 
 fn size_below(directory: &camino::Utf8Path) -> Result<u64, ProjectError> {

@@ -11,6 +11,7 @@ mod data_peer;
 mod data_ping_pong;
 mod data_settings;
 mod data_states;
+mod gc_shared;
 mod git;
 mod import;
 mod interop;
