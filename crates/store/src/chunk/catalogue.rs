@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use ketch_dvc::ObjectId;
 
-use super::INDEXES;
 use super::index::{Index, IndexedObject, IndexedPack, Run};
 use super::pack::Table;
 use super::source::{Listing, Source, index_key, pack_key};
 use super::wire::{Digest, Malformed};
+use super::{INDEXES, QUARANTINE};
 use crate::remote::{RemoteError, for_each, is_not_there};
 
 /// A clean-up may take an index away between its listing and its reading; then it is listed again.
@@ -27,6 +27,8 @@ pub(super) struct Catalogue {
     /// Indexes that cannot be read, and why.
     pub(super) damaged: Vec<(String, &'static str)>,
     pub(super) listing: Listing,
+    /// Packs that the next clean-up deletes.
+    aside: BTreeSet<Digest>,
 }
 
 #[derive(Debug)]
@@ -195,13 +197,14 @@ impl Catalogue {
     }
 
     /// Takes packs in that no index names: those of a push that was killed, say. What they hold need
-    /// not be sent again.
+    /// not be sent again; unless they are in the quarantine, and may be gone at any moment.
     pub(super) fn adopt(&mut self, source: &Source) -> Result<(), RemoteError> {
+        self.aside = self.set_aside(source)?;
         let unknown: Vec<(Digest, u64)> = self
             .listing
             .packs
             .iter()
-            .filter(|(name, _)| !self.by_name.contains_key(*name))
+            .filter(|(name, _)| !self.by_name.contains_key(*name) && !self.aside.contains(*name))
             .map(|(name, size)| (*name, *size))
             .collect();
         let numbers: Vec<u32> = unknown
@@ -217,6 +220,26 @@ impl Catalogue {
             })
             .collect();
         self.read_tables(source, &numbers)
+    }
+
+    /// The packs in the quarantine that nothing uses.
+    fn set_aside(&self, source: &Source) -> Result<BTreeSet<Digest>, RemoteError> {
+        let mut aside = BTreeSet::new();
+        for name in self.listing.quarantine.keys() {
+            match source.index(QUARANTINE, name) {
+                Ok(Ok(index)) => aside.extend(index.packs.iter().map(|pack| pack.name)),
+                // A clean-up stops there too.
+                Ok(Err(_)) => {}
+                Err(error) if is_not_there(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        for number in self.used() {
+            if let Some(name) = self.pack(number).and_then(|pack| pack.name) {
+                aside.remove(&name);
+            }
+        }
+        Ok(aside)
     }
 
     /// Reads tables out of packs. A pack whose table cannot be read is lost.
@@ -281,6 +304,7 @@ impl Catalogue {
                 .table
                 .as_ref()
                 .filter(|_| pack.state == PackState::There)
+                .filter(|_| pack.name.is_none_or(|name| !self.aside.contains(&name)))
             else {
                 continue;
             };

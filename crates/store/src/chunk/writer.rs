@@ -15,7 +15,7 @@ use super::remote::{ChunkedRemote, State};
 use super::source::{index_key, pack_key, quarantine_key};
 use super::wire::Digest;
 use super::{INDEXES, PACK_SIZE};
-use crate::remote::RemoteError;
+use crate::remote::{FailureKind, RemoteError};
 
 /// What was written and is not in an index yet.
 #[derive(Debug, Default)]
@@ -114,6 +114,25 @@ impl ChunkedRemote {
         Ok(place)
     }
 
+    /// Looks again, now that everybody can see that these packs are needed: a clean-up that began
+    /// before may have taken some away.
+    fn check_there(&self, needed: &BTreeSet<Digest>) -> Result<(), RemoteError> {
+        if needed.is_empty() {
+            return Ok(());
+        }
+        let there = self.source.list()?.packs;
+        match needed.iter().find(|name| !there.contains_key(*name)) {
+            Some(name) => Err(RemoteError::Failed {
+                remote: self.name_of_inner().to_owned(),
+                action: "rely on",
+                object: pack_key(name),
+                kind: FailureKind::Permanent,
+                source: "a clean-up deleted it meanwhile: send the objects again".into(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     fn close(&self, number: u32, builder: Builder) -> Result<Unsent, RemoteError> {
         let (name, bytes, table) = builder.finish();
         self.with_writing(|catalogue, _| {
@@ -174,6 +193,7 @@ impl ChunkedRemote {
             self.with_state(|state| state.catalogue.note(name, &index))?;
             written.push(name);
         }
+        self.check_there(&plan.needed)?;
         for name in plan.replaced {
             // It may come to the same as before.
             if written.contains(&name) {
@@ -204,6 +224,8 @@ struct Plan {
     replaced: Vec<Digest>,
     objects: BTreeMap<ObjectId, Recipe>,
     removed: BTreeSet<ObjectId>,
+    /// The packs of the new objects.
+    needed: BTreeSet<Digest>,
 }
 
 impl State {
@@ -231,6 +253,11 @@ impl State {
                     },
                 )
             })
+            .collect();
+        let needed = objects
+            .values()
+            .flat_map(|recipe| recipe.runs.iter())
+            .filter_map(|run| catalogue.pack(run.pack)?.name)
             .collect();
         let removed = writing.removed.clone();
         let mut indexes = Vec::new();
@@ -270,6 +297,7 @@ impl State {
             replaced,
             objects: kept,
             removed,
+            needed,
         })
     }
 }

@@ -461,6 +461,68 @@ fn what_is_deleted_goes_in_two_steps() {
     at(&store).empty_quarantine().unwrap_err();
 }
 
+/// Who collects twice, while somebody pushes, takes nothing that the push relies on; or the push says
+/// that it was not done.
+#[test]
+fn what_is_set_aside_is_not_relied_on() {
+    let sandbox = Sandbox::new();
+    let store = sandbox.root.join("store");
+    let shared = bytes(300_000);
+    let longer = [&shared[..], b"and more"].concat();
+    let ids = objects(&sandbox, &[&shared, &longer, b"small"]);
+    let [first, second, small] = &ids[..] else {
+        unreachable!()
+    };
+    let push = |remote: &ChunkedRemote, id: &ObjectId| {
+        upload(
+            &sandbox.cache,
+            remote,
+            std::slice::from_ref(id),
+            OPTIONS,
+            &Silent,
+        )
+    };
+    push(&at(&store), first).unwrap();
+    let collector = at(&store);
+    collector.delete(&first.cache_path()).unwrap();
+    collector.settle().unwrap();
+    assert_eq!(collector.set_aside().unwrap().packs, 1);
+
+    // The push begins, the quarantine is emptied, the push ends.
+    let pushing = at(&store);
+    let send = |remote: &ChunkedRemote, id: &ObjectId| {
+        let mut file = fs_err::File::open(sandbox.cache.object_path(id)).unwrap();
+        let size = file.metadata().unwrap().len();
+        remote.write(&id.cache_path(), &mut file, size).unwrap();
+    };
+    send(&pushing, second);
+    assert_eq!(at(&store).empty_quarantine().unwrap().packs, 1);
+    pushing.settle().unwrap();
+    let cache = elsewhere(&sandbox);
+    let wanted = std::slice::from_ref(second);
+    let report = download(&cache, &at(&store), wanted, OPTIONS, &Silent).unwrap();
+    assert_eq!(report.objects, 1);
+
+    // What was in use when the push began can go too: then it is said, and another push sends it.
+    let late = at(&store);
+    send(&late, first);
+    send(&late, small);
+    let collector = at(&store);
+    collector.delete(&second.cache_path()).unwrap();
+    collector.settle().unwrap();
+    collector.set_aside().unwrap();
+    assert!(collector.empty_quarantine().unwrap().packs > 0);
+    let error = late.settle().unwrap_err();
+    assert!(error.to_string().contains("chunked/packs"), "{error}");
+    // It stays undone, however often it is asked for.
+    late.settle().unwrap_err();
+    push(&at(&store), first).unwrap();
+    push(&at(&store), small).unwrap();
+    let wanted = [first.clone(), small.clone()];
+    let report = download(&cache, &at(&store), &wanted, OPTIONS, &Silent).unwrap();
+    assert_eq!(report.objects, 2);
+}
+
 #[test]
 fn what_was_there_in_dvcs_layout_stays_readable() {
     let sandbox = Sandbox::new();
