@@ -21,9 +21,7 @@ impl Address {
     ///
     /// Nothing that Git would take for an option or for a program to run gets through.
     pub(super) fn parse(url: &str, bases: &[&Utf8Path]) -> Result<Self, ImportError> {
-        let refused = || ImportError::Address {
-            url: url.to_owned(),
-        };
+        let refused = || ImportError::Address { url: shown(url) };
         if url.is_empty() || url.starts_with('-') || url.contains(['\0', '\n', '\r']) {
             return Err(refused());
         }
@@ -53,11 +51,50 @@ impl Address {
                 Ok(Self::Url(url.to_owned()))
             }
             _ => Err(ImportError::Repository {
-                url: url.to_owned(),
+                url: shown(url),
                 message: "there is no such directory".to_owned(),
             }),
         }
     }
+}
+
+/// The address without the user and password that it may have: it ends up in messages and logs.
+pub(super) fn shown(url: &str) -> String {
+    url.replacen(&login(url), "", 1)
+}
+
+/// What a program said about the address, without them too.
+pub(super) fn without_login(words: &str, url: &str) -> String {
+    match login(url) {
+        login if login.is_empty() => words.to_owned(),
+        login => words.replace(&login, ""),
+    }
+}
+
+/// `user:password@`, or nothing.
+fn login(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return String::new();
+    };
+    let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let odd = authority
+        .split_once(':')
+        .is_some_and(|(_, port)| !is_port(port));
+    // A password may have a slash that nobody escaped, and a path the sign.
+    let before = if authority.contains('@') || !odd {
+        authority
+    } else {
+        rest
+    };
+    let Some((login, _)) = before.rsplit_once('@') else {
+        return String::new();
+    };
+    // The user of SSH is no secret.
+    if !login.contains(':') && scheme.eq_ignore_ascii_case("ssh") {
+        return String::new();
+    }
+    format!("{login}@")
 }
 
 #[cfg(test)]
@@ -95,5 +132,24 @@ mod tests {
         }
         let error = Address::parse("no/such", &["/".into()]).unwrap_err();
         assert!(error.to_string().contains("no such directory"), "{error}");
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (url, expected) in [
+            ("https://me:s3cret@h/x.git", "https://h/x.git"),
+            ("https://token@h/x", "https://h/x"),
+            ("https://me:s3/cr@et@h/x", "https://h/x"),
+            ("ssh://git@h/x", "ssh://git@h/x"),
+            ("git@h:x", "git@h:x"),
+            ("https://h/a@b", "https://h/a@b"),
+            ("https://h:8080/a@b", "https://h:8080/a@b"),
+            ("../other", "../other"),
+        ] {
+            assert_eq!(shown(url), expected);
+        }
+        let words = "unable to access 'https://me:s3cret@h/x/': no";
+        let told = without_login(words, "https://me:s3cret@h/x");
+        assert_eq!(told, "unable to access 'https://h/x/': no");
     }
 }

@@ -132,7 +132,7 @@ fn fetch_one(
     if Some(&taken.id) != import.entry.md5.as_ref() {
         return Err(ImportError::OtherData {
             file: project.shown(&import.file),
-            url: spec.url.clone(),
+            url: super::address::shown(&spec.url),
         }
         .into());
     }

@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use tempfile::TempDir;
 
-use super::address::{Address, PROTOCOLS};
+use super::address::{Address, PROTOCOLS, shown, without_login};
 use super::{ImportError, SourceSpec};
 use crate::{CommitId, Git, ProjectError};
 
@@ -102,7 +102,7 @@ fn open_directory(
             return match git.run(&["rev-parse", "--is-bare-repository"]) {
                 Ok(answer) if answer.trim() == "true" => Ok((git, None, Utf8PathBuf::new())),
                 _ => Err(ImportError::Repository {
-                    url: url.to_owned(),
+                    url: shown(url),
                     message,
                 }
                 .into()),
@@ -141,8 +141,8 @@ fn clone(url: &str, history: History, scratch: &Utf8Path) -> Result<TempDir, Pro
         .map_err(|source| ProjectError::GitUnavailable { source })?;
     if !output.status.success() {
         return Err(ImportError::Repository {
-            url: url.to_owned(),
-            message: last_line(&output.stderr),
+            url: shown(url),
+            message: without_login(&last_line(&output.stderr), url),
         }
         .into());
     }
@@ -164,8 +164,8 @@ fn advertised(git: &Git, url: &str, wanted: &str) -> Result<Option<CommitId>, Pr
         .map_err(|source| ProjectError::GitUnavailable { source })?;
     if !output.status.success() {
         return Err(ImportError::Repository {
-            url: url.to_owned(),
-            message: last_line(&output.stderr),
+            url: shown(url),
+            message: without_login(&last_line(&output.stderr), url),
         }
         .into());
     }
@@ -183,7 +183,7 @@ fn advertised(git: &Git, url: &str, wanted: &str) -> Result<Option<CommitId>, Pr
 fn resolve(git: &Git, url: &str, revision: &str) -> Result<CommitId, ProjectError> {
     match git.resolve(revision) {
         Err(ProjectError::UnknownRevision { revision }) => Err(ImportError::Revision {
-            url: url.to_owned(),
+            url: shown(url),
             revision,
         }
         .into()),

@@ -8,6 +8,7 @@ use ketch_store::remote::TransferReport;
 use ketch_store::{Cache, Reporter};
 
 use super::ImportError;
+use super::address::shown;
 use super::blobs::BlobReader;
 use super::places::Places;
 use super::repository::{SourceRepository, Surroundings};
@@ -101,7 +102,7 @@ impl<'a> Source<'a> {
     }
 
     fn url(&self) -> String {
-        self.repository.spec.url.clone()
+        shown(&self.repository.spec.url)
     }
 
     /// A path as it was given, relative to Git's top.

@@ -7,6 +7,7 @@ use ketch_dvc::yaml::Value;
 use ketch_dvc::{DvcFile, OutputEntry};
 
 use super::ImportError;
+use super::address::shown;
 use super::blobs::BlobReader;
 use super::repository::SourceRepository;
 use crate::ProjectError;
@@ -120,7 +121,7 @@ impl SourceTree {
                     place = inside(place.parent().unwrap_or(Utf8Path::new("")), &target)
                         .ok_or_else(|| ImportError::LinkOut {
                             path: path.to_owned(),
-                            url: source.spec.url.clone(),
+                            url: shown(&source.spec.url),
                         })?;
                 }
                 _ => return Ok(place),
@@ -128,7 +129,7 @@ impl SourceTree {
         }
         Err(ImportError::LinkOut {
             path: path.to_owned(),
-            url: source.spec.url.clone(),
+            url: shown(&source.spec.url),
         }
         .into())
     }

@@ -288,7 +288,7 @@ fn from_url(
     if versioned {
         return Err(ImportError::Recorded {
             path: project.shown(&import.path),
-            url: import.dependency.path.clone(),
+            url: super::address::shown(&import.dependency.path),
             how: "by versions, which only DVC can update",
         }
         .into());

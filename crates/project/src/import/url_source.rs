@@ -233,7 +233,7 @@ impl UrlSource {
                 let content = self.receive(&before, cache, reporter)?;
                 if self.remote_state()? != before {
                     return Err(ImportError::Changed {
-                        url: self.url.clone(),
+                        url: super::address::shown(&self.url),
                     }
                     .into());
                 }
@@ -311,7 +311,7 @@ impl UrlSource {
         })?;
         if received.1 != expected {
             return Err(ImportError::Changed {
-                url: self.url.clone(),
+                url: super::address::shown(&self.url),
             }
             .into());
         }
@@ -363,7 +363,7 @@ impl UrlSource {
             .map_err(StoreError::from)?;
         if let Some(name) = strange {
             return Err(ImportError::Name {
-                url: self.url.clone(),
+                url: super::address::shown(&self.url),
                 name,
             }
             .into());
@@ -410,7 +410,7 @@ impl UrlSource {
                 .map_err(StoreError::from)?;
             // Removed since it was listed.
             let facts = facts.ok_or_else(|| ImportError::Changed {
-                url: self.url.clone(),
+                url: super::address::shown(&self.url),
             })?;
             files.insert(file.relpath, facts);
         }
@@ -451,7 +451,7 @@ impl UrlSource {
 
     fn nothing(&self) -> ProjectError {
         ImportError::NoData {
-            url: self.url.clone(),
+            url: super::address::shown(&self.url),
         }
         .into()
     }

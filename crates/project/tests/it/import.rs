@@ -399,3 +399,19 @@ fn a_repository_that_runs_programs_runs_none() {
     assert!(!mark.exists());
     assert!(Project::open(&ours.root).is_ok());
 }
+
+#[test]
+fn a_password_in_an_address_is_not_told() {
+    let sandbox = Sandbox::new();
+    // Nobody listens there.
+    for url in ["https://me:s3cret@127.0.0.1:1/x", "gopher://me:s3cret@h/x"] {
+        let error = import(
+            &sandbox.open(),
+            &options(&sandbox, &Utf8PathBuf::from(url), "data", "data"),
+            &Silent,
+        )
+        .unwrap_err();
+        let told = format!("{error} {error:?} {}", error.hint().unwrap());
+        assert!(!told.contains("s3cret") && told.contains("://"), "{told}");
+    }
+}
