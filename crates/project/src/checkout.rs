@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::content::{Hasher, is_cached, restore};
 use crate::paths::join;
-use crate::stage::Index;
+use crate::stage::{Index, check_place};
 use crate::trash::{keep_unsaved, move_there};
 use crate::{Project, ProjectError};
 
@@ -156,6 +156,7 @@ fn wanted(
         };
         for (out, path) in stage.outputs().filter(|(out, _)| out.cache) {
             if let Some(entry) = recorded.outs.iter().find(|known| known.path == out.path) {
+                check_place(project, &path)?;
                 all.push((vec![stage.address.clone()], path, entry.clone()));
             }
         }

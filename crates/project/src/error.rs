@@ -2,7 +2,7 @@ use std::io;
 
 use camino::Utf8PathBuf;
 use ketch_dvc::FormatError;
-use ketch_store::StoreError;
+use ketch_store::{StoreError, room_hint};
 
 /// What can go wrong with a project.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,10 @@ pub enum ProjectError {
         path: Utf8PathBuf,
         root: Utf8PathBuf,
     },
+
+    /// A record names a place that belongs to Git, DVC or ketch, or a name that no file can have.
+    #[error("`{}` is no place for data", path.as_str().escape_debug())]
+    NotForData { path: Utf8PathBuf },
 
     #[error("{stage} uses `{path}`, which is not a local file")]
     NotLocal { stage: String, path: String },
@@ -228,6 +232,7 @@ impl ProjectError {
                 "set `git config user.name` and `git config user.email`".to_owned()
             }
             Self::UnknownRevision { .. } => "see `git log --all --oneline`".to_owned(),
+            Self::NotForData { .. } => "correct the `path` in its `.dvc` file or in `dvc.yaml`".to_owned(),
             Self::OutsideProject { .. } => "move it into the project".to_owned(),
             Self::NotLocal { .. } => {
                 "URLs and `ds://` data sets are not supported here yet; copy the data in with a stage"
@@ -306,8 +311,8 @@ impl ProjectError {
             Self::UnknownSetting { suggestion: None, .. }
             | Self::UnknownRemote { suggestion: None, .. }
             | Self::NotSet { .. } => return None,
-            Self::Io(_)
-            | Self::Git { .. }
+            Self::Io(error) => return room_hint(error),
+            Self::Git { .. }
             | Self::UnknownTarget { suggestion: None, .. }
             | Self::StageNotStarted { .. } => return None,
         };

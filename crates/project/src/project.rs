@@ -2,7 +2,10 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
-use ketch_store::{Cache, LinkKind, RepoLock, StateIndex, StoreError, write_atomically};
+use ketch_store::{
+    Cache, LinkKind, Neighbours, RepoLock, StateIndex, StoreError, remove_leftovers,
+    write_atomically,
+};
 
 use crate::paths::{join, read_if_there};
 use crate::{Git, ProjectConfig, ProjectError, SharedSettings};
@@ -128,8 +131,23 @@ impl Project {
         loop {
             match RepoLock::acquire(&self.root.join(".dvc")) {
                 Err(StoreError::Locked { .. }) if self.patience == Patience::Endless => {}
-                other => return Ok(other?),
+                other => {
+                    let lock = other?;
+                    if lock.after_a_kill() {
+                        self.tidy();
+                    }
+                    return Ok(lock);
+                }
             }
+        }
+    }
+
+    /// Removes the temporary files of a process that was killed, which DVC would take for data.
+    fn tidy(&self) {
+        remove_leftovers(&self.root, Neighbours::Local);
+        let cache = self.cache.root();
+        if !cache.starts_with(&self.root) {
+            remove_leftovers(cache, Neighbours::Anybody);
         }
     }
 

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use ketch_dvc::{DvcFile, LockFile, OutputEntry, OutputSpec, PipelineFile, StageLock, StageSpec};
 use ketch_store::find_in_project;
 
-use crate::paths::{is_url, join, overlap, read_if_there};
+use crate::paths::{is_url, join, overlap, read_if_there, relative};
 use crate::suggest::nearest;
 use crate::{Project, ProjectError};
 
@@ -200,6 +200,9 @@ impl Index {
                 format!("`{}`", project.shown(&data.file)),
             )
         }));
+        for data in self.data.iter().filter(|data| data.entry.cache) {
+            check_place(project, &data.path)?;
+        }
         // By component, so that a directory comes right before what is in it.
         outputs.sort();
         for pair in outputs.windows(2) {
@@ -217,6 +220,20 @@ impl Index {
         }
         Ok(())
     }
+}
+
+/// A record may come from anybody: what it names is data of this project, not its records, and
+/// nothing elsewhere.
+pub(crate) fn check_place(project: &Project, path: &Utf8Path) -> Result<(), ProjectError> {
+    let inside = relative(project.root(), path)?;
+    let first = inside.components().next().map(|part| part.as_str());
+    if first.is_some_and(|name| [".git", ".dvc", ".ketch"].contains(&name)) {
+        return Err(ProjectError::NotForData { path: inside });
+    }
+    if path.as_str().contains('\0') {
+        return Err(ProjectError::NotForData { path: inside });
+    }
+    Ok(())
 }
 
 /// A `dvc.lock`, empty if it is not there.

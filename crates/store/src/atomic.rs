@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use camino::Utf8Path;
 use tempfile::NamedTempFile;
 
+use crate::leftovers::temporary_prefix;
+
 /// Whether a write waits for the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Durability {
@@ -82,7 +84,7 @@ fn temporary_with(path: &Utf8Path, mode: u32) -> io::Result<NamedTempFile> {
     let directory = parent(path);
     let make = || {
         tempfile::Builder::new()
-            .prefix(TEMPORARY_PREFIX)
+            .prefix(&temporary_prefix())
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(directory)
     };

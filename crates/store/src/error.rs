@@ -148,9 +148,19 @@ impl StoreError {
                 "wait for it to finish; if there is no process {process}, remove `{list}`"
             )),
             Self::LockList { path, .. } => Some(format!("if no stage is running, remove `{path}`")),
-            Self::Io(_) | Self::UnsafePath { .. } | Self::WrongKind { .. } => None,
+            Self::Io(error) => room_hint(error),
+            Self::UnsafePath { .. } | Self::WrongKind { .. } => None,
         }
     }
+}
+
+/// What to do when the disk is full: the message says where.
+pub fn room_hint(error: &io::Error) -> Option<String> {
+    let full = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    );
+    full.then(|| "make room on that disk, then run it again; nothing is lost".to_owned())
 }
 
 fn list(kinds: &[LinkKind]) -> String {

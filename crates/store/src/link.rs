@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use camino::Utf8Path;
 use rustix::io::Errno;
 
-use crate::atomic::{Durability, TEMPORARY_PREFIX, named, parent, place, temporary_beside};
+use crate::atomic::{Durability, named, parent, place, temporary_beside};
+use crate::leftovers::temporary_prefix;
 use crate::{Stamp, StoreError};
 
 /// A kind of DVC's `cache.type`.
@@ -265,7 +266,7 @@ fn replace(target: &Utf8Path, make: impl Fn(&Utf8Path) -> io::Result<()>) -> io:
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let beside = loop {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let name = format!("{TEMPORARY_PREFIX}{}-{number}", std::process::id());
+        let name = format!("{}{number}", temporary_prefix());
         let beside = parent(target).join(name);
         match make(&beside) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -9,6 +9,7 @@ use fs_err::{File, OpenOptions};
 use rustix::fs::{FlockOperation, flock};
 
 use crate::StoreError;
+use crate::leftovers::Unfinished;
 
 const ATTEMPTS: u32 = 6;
 const WAIT: Duration = Duration::from_millis(500);
@@ -18,6 +19,8 @@ const WAIT: Duration = Duration::from_millis(500);
 pub struct RepoLock {
     file: File,
     path: Utf8PathBuf,
+    /// Nothing for a lock on another file.
+    unfinished: Option<Unfinished>,
 }
 
 impl RepoLock {
@@ -25,7 +28,9 @@ impl RepoLock {
     ///
     /// Tries six times over three seconds, as DVC does, then says who holds it.
     pub fn acquire(dvc_directory: &Utf8Path) -> Result<Self, StoreError> {
-        Self::on(dvc_directory.join("tmp/lock"))
+        let mut lock = Self::on(dvc_directory.join("tmp/lock"))?;
+        lock.unfinished = Some(Unfinished::begin(dvc_directory)?);
+        Ok(lock)
     }
 
     /// The same kind of lock on another file.
@@ -43,7 +48,11 @@ impl RepoLock {
                     file.set_len(0)?;
                     file.rewind()?;
                     writeln!(file, " {}", std::process::id())?;
-                    return Ok(Self { file, path });
+                    return Ok(Self {
+                        file,
+                        path,
+                        unfinished: None,
+                    });
                 }
                 Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
                     if attempt < ATTEMPTS {
@@ -60,6 +69,11 @@ impl RepoLock {
         Err(StoreError::Locked { path, holder })
     }
 
+    /// Whether a process that had the lock before was killed, and may have left something behind.
+    pub fn after_a_kill(&self) -> bool {
+        self.unfinished.as_ref().is_some_and(|mark| mark.found)
+    }
+
     /// Where the lock file is.
     pub fn path(&self) -> &Utf8Path {
         &self.path
@@ -68,6 +82,8 @@ impl RepoLock {
 
 impl Drop for RepoLock {
     fn drop(&mut self) {
+        // While nobody else can look for it.
+        self.unfinished = None;
         // A child that inherited the descriptor would otherwise keep the lock.
         let _ = flock(&self.file, FlockOperation::Unlock);
     }

@@ -166,7 +166,8 @@ fn held() -> MutexGuard<'static, BTreeSet<String>> {
     HELD.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn lives(pid: u32) -> bool {
+/// Whether there is such a process on this machine.
+pub(crate) fn lives(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else {
         return false;
     };

@@ -139,6 +139,20 @@ impl RemoteError {
         )
     }
 
+    /// What the operating system said, where a disk of this machine is full.
+    pub fn full_disk(&self) -> Option<&io::Error> {
+        let error = match self {
+            Self::Failed { source, .. } => source.downcast_ref::<io::Error>()?,
+            Self::Incomplete { source, .. } => match source.as_ref() {
+                crate::StoreError::Io(error) => error,
+                crate::StoreError::Remote(error) => return error.full_disk(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        crate::room_hint(error).map(|_| error)
+    }
+
     /// What to do next, when there is something to say.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -176,7 +190,7 @@ impl RemoteError {
                     Some("check the remote's `url`, or push from where the data is".into())
                 }
                 FailureKind::Denied => Some("check the remote's credentials and rights".into()),
-                FailureKind::Permanent => None,
+                FailureKind::Permanent => self.full_disk().and_then(crate::room_hint),
             },
             Self::Connection { host, trouble, .. } => Some(match trouble {
                 ConnectionTrouble::NoProgram => {

@@ -1,0 +1,160 @@
+//! What a process that was killed left behind: temporary files, and the mark that it did not finish.
+//!
+//! A temporary file is named `.ketch-tmp-`, process id, `-`, anything. The walks of ketch never see
+//! one; DVC would take it for data.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::atomic::TEMPORARY_PREFIX;
+use crate::path_lock::lives;
+
+/// File systems tell the time less finely than the clock.
+const COARSENESS: Duration = Duration::from_secs(1);
+/// A process id was surely given to somebody else by then.
+const FORGOTTEN: Duration = Duration::from_hours(24);
+
+/// When this process was about to make its first temporary file. In a container every start may
+/// have the same process id, so a file with our id that is older is not ours.
+static FIRST: OnceLock<SystemTime> = OnceLock::new();
+
+/// Who may be at work where leftovers are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbours {
+    /// Nobody but processes of this machine without the repository's lock.
+    Local,
+    /// Other projects too, perhaps of other machines: files younger than an hour stay.
+    Anybody,
+}
+
+/// The name, without what makes it unique, of a temporary file of this process.
+pub(crate) fn temporary_prefix() -> String {
+    FIRST.get_or_init(SystemTime::now);
+    format!("{TEMPORARY_PREFIX}{}-", std::process::id())
+}
+
+/// Removes the temporary files of dead processes below `directory`, not in Git's folder nor in other
+/// projects, and says how many there were. What cannot be read or removed stays.
+pub fn remove_leftovers(directory: &Utf8Path, neighbours: Neighbours) -> u64 {
+    let mut removed = 0;
+    let mut folders = vec![directory.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_directory {
+                if name != ".git" && !path.join(".dvc").is_dir() {
+                    folders.push(path.to_owned());
+                }
+            } else if let Some(rest) = name.strip_prefix(TEMPORARY_PREFIX)
+                && is_abandoned(path, rest, neighbours)
+                && fs_err::remove_file(path).is_ok()
+            {
+                removed += 1;
+            }
+        }
+    }
+    removed
+}
+
+fn is_abandoned(path: &Utf8Path, rest: &str, neighbours: Neighbours) -> bool {
+    let Ok(metadata) = fs_err::symlink_metadata(path) else {
+        return false;
+    };
+    // A hard link has the other times of its object.
+    let seconds = u64::try_from(metadata.ctime()).unwrap_or_default();
+    let made = UNIX_EPOCH + Duration::from_secs(seconds);
+    let age = SystemTime::now().duration_since(made).unwrap_or_default();
+    let patience = match neighbours {
+        Neighbours::Local => Duration::ZERO,
+        Neighbours::Anybody => Duration::from_hours(1),
+    };
+    let process = rest.split('-').next().and_then(|id| id.parse::<u32>().ok());
+    let dead = match process {
+        Some(id) if id == std::process::id() => FIRST
+            .get()
+            .is_none_or(|first| made + COARSENESS + COARSENESS < *first),
+        Some(id) => !lives(id),
+        None => false,
+    };
+    age >= FORGOTTEN || (dead && age >= patience)
+}
+
+/// The mark of a process that is at work in a repository. It goes when the work ends, well or not,
+/// but not when the process is killed.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    path: Utf8PathBuf,
+    /// Whether somebody before was killed.
+    pub(crate) found: bool,
+}
+
+impl Unfinished {
+    /// To be called by whoever has the lock of the repository, whose `.dvc` this is.
+    pub(crate) fn begin(dvc_directory: &Utf8Path) -> io::Result<Self> {
+        let path = dvc_directory.join("tmp/ketch-unfinished");
+        let found = path.symlink_metadata().is_ok();
+        if !found {
+            fs_err::write(&path, "")?;
+        }
+        Ok(Self { path, found })
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        let _ = fs_err::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RepoLock;
+
+    #[test]
+    fn only_what_the_dead_left_is_removed() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(guard.path()).unwrap();
+        let own = crate::atomic::temporary_beside(&root.join("data/own")).unwrap();
+        // No process has this id: it is above every limit.
+        let dead = format!("{TEMPORARY_PREFIX}2000000000-x");
+        let living = format!("{TEMPORARY_PREFIX}1-x");
+        for name in [&dead, &living, "file", ".ketch-tmpo"] {
+            for folder in ["data/sub", "other", "other/.dvc", ".git"] {
+                fs_err::create_dir_all(root.join(folder)).unwrap();
+                fs_err::write(root.join(folder).join(name), "").unwrap();
+            }
+        }
+        assert_eq!(remove_leftovers(root, Neighbours::Anybody), 0);
+        assert_eq!(remove_leftovers(root, Neighbours::Local), 1);
+        assert!(!root.join("data/sub").join(&dead).exists());
+        for kept in [&living, "file", ".ketch-tmpo"] {
+            assert!(root.join("data/sub").join(kept).exists(), "{kept}");
+        }
+        for kept in ["other", ".git"] {
+            assert!(root.join(kept).join(&dead).exists(), "{kept}");
+        }
+        assert!(own.path().exists());
+    }
+
+    #[test]
+    fn only_a_killed_process_leaves_the_mark() {
+        let guard = tempfile::tempdir().unwrap();
+        let dvc = Utf8Path::from_path(guard.path()).unwrap().join(".dvc");
+        assert!(!RepoLock::acquire(&dvc).unwrap().after_a_kill());
+        let killed = RepoLock::acquire(&dvc).unwrap();
+        assert!(!killed.after_a_kill(), "the one before finished");
+        drop(killed);
+        fs_err::write(dvc.join("tmp/ketch-unfinished"), "").unwrap();
+        assert!(RepoLock::acquire(&dvc).unwrap().after_a_kill());
+        assert!(!RepoLock::acquire(&dvc).unwrap().after_a_kill());
+    }
+}
