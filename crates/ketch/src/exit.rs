@@ -412,6 +412,7 @@ fn of_store(error: &StoreError) -> ExitStatus {
     match error {
         StoreError::Io(error) => of_io(error),
         StoreError::Corrupt { .. } | StoreError::Manifest { .. } => ExitStatus::System,
+        StoreError::Remote(error) if error.full_disk().is_some() => ExitStatus::System,
         _ => ExitStatus::Failure,
     }
 }

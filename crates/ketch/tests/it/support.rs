@@ -9,6 +9,12 @@ pub(crate) fn project() -> TestProject {
     TestProject::with_binary(env!("CARGO_BIN_EXE_ketch"))
 }
 
+/// Tells whoever runs the tests something that is no failure.
+#[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
+pub(crate) fn say(message: &str) {
+    eprintln!("{message}");
+}
+
 /// A committed project with a pipeline of two small shell commands.
 pub(crate) fn pipeline() -> TestProject {
     let project = project();
