@@ -15,8 +15,12 @@ pub(crate) fn data_target(project: &Project, settings: &Settings, target: &str) 
         trimmed => trimmed,
     };
     let here = tidy(&settings.directory.join(target));
-    let pointer = Utf8PathBuf::from(format!("{here}.dvc"));
-    let known = here.symlink_metadata().is_ok() || pointer.symlink_metadata().is_ok();
+    // It may lie in a tracked directory that is not here.
+    let mut above = here
+        .ancestors()
+        .take_while(|path| *path != project.root() && path.starts_with(project.root()));
+    let known = here.symlink_metadata().is_ok()
+        || above.any(|path| Utf8PathBuf::from(format!("{path}.dvc")).is_file());
     match here.strip_prefix(project.root()) {
         Ok(below) if known => below.to_string(),
         _ => target.to_owned(),

@@ -6,6 +6,7 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::content::{Hasher, is_cached, restore};
+use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
 use crate::stage::{Index, check_place};
 use crate::trash::{keep_unsaved, move_there};
@@ -14,7 +15,7 @@ use crate::{Project, ProjectError};
 /// What to restore.
 #[derive(Debug, Clone, Default)]
 pub struct CheckoutOptions {
-    /// Outputs, `.dvc` files or stages; empty for everything.
+    /// Outputs, places in directories, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
     pub overwrite: Overwrite,
     /// The folder below `.ketch/trash` that takes what is overwritten and saved nowhere; such
@@ -80,7 +81,13 @@ pub fn checkout_linked(
     let mut report = CheckoutReport::default();
     let mut pending = Vec::new();
     let mut again = Vec::new();
-    for (path, entry) in wanted(project, &index, &options.targets)? {
+    let mut partly = Vec::new();
+    for (path, entry, part) in wanted(project, &index, &options.targets)? {
+        if let (Part::Places(_), Some(id)) = (&part, &entry.md5) {
+            let found = PartialCheckout::look(project, &path, id, &part, options, reporter)?;
+            partly.push(found);
+            continue;
+        }
         let content = hasher.content_as(project, &path, entry.md5.as_ref(), reporter)?;
         if content.as_ref().map(|content| &content.id) == entry.md5.as_ref() {
             report.unchanged.push(project.shown(&path));
@@ -123,6 +130,9 @@ pub fn checkout_linked(
         restore(project, &path, &entry, reporter)?;
         report.restored.push(project.shown(&path));
     }
+    for partial in partly {
+        partial.apply(project, options, reporter, &mut report)?;
+    }
     for (path, entry) in again {
         // The cache says that it has it; that is known only once it was copied.
         let name = path.file_name().unwrap_or_default();
@@ -144,7 +154,7 @@ fn wanted(
     project: &Project,
     index: &Index,
     targets: &[String],
-) -> Result<Vec<(Utf8PathBuf, OutputEntry)>, ProjectError> {
+) -> Result<Vec<(Utf8PathBuf, OutputEntry, Part)>, ProjectError> {
     let mut all = Vec::new();
     for data in &index.data {
         let names = vec![project.shown(&data.file).into_string()];
@@ -163,9 +173,12 @@ fn wanted(
     }
     for target in targets {
         let path = join(project.root(), target);
-        let known = all
-            .iter()
-            .any(|(names, out, _)| names.contains(target) || *out == path);
+        let one = std::slice::from_ref(target);
+        let known = all.iter().any(|(names, out, entry)| {
+            names.contains(target)
+                || *out == path
+                || Part::below(project, out, entry.md5.as_ref(), one).is_some()
+        });
         if !known {
             return Err(match index.owner(&path) {
                 Some(_) => ProjectError::NotRecorded {
@@ -183,8 +196,15 @@ fn wanted(
     };
     Ok(all
         .into_iter()
-        .filter(|(names, out, entry)| entry.md5.is_some() && chosen(names, out))
-        .map(|(_, out, entry)| (out, entry))
+        .filter(|(_, _, entry)| entry.md5.is_some())
+        .filter_map(|(names, out, entry)| {
+            let part = if chosen(&names, &out) {
+                Part::Whole
+            } else {
+                Part::below(project, &out, entry.md5.as_ref(), targets)?
+            };
+            Some((out, entry, part))
+        })
         .collect())
 }
 

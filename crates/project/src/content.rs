@@ -135,6 +135,31 @@ pub(crate) fn save_as(
     recorded: Option<&OutputEntry>,
     reporter: &dyn Reporter,
 ) -> Result<Content, ProjectError> {
+    match unchanged_legacy(project, path, recorded, reporter)? {
+        Some(content) => Ok(content),
+        None => save(project, path, reporter),
+    }
+}
+
+/// [`save_as`], but the data stays as it is.
+pub(crate) fn save_unlinked(
+    project: &Project,
+    path: &Utf8Path,
+    recorded: Option<&OutputEntry>,
+    reporter: &dyn Reporter,
+) -> Result<Content, ProjectError> {
+    match unchanged_legacy(project, path, recorded, reporter)? {
+        Some(content) => Ok(content),
+        None => save_untouched(project, path, reporter),
+    }
+}
+
+fn unchanged_legacy(
+    project: &Project,
+    path: &Utf8Path,
+    recorded: Option<&OutputEntry>,
+    reporter: &dyn Reporter,
+) -> Result<Option<Content>, ProjectError> {
     let legacy = recorded.filter(|entry| entry.md5.as_ref().is_some_and(ObjectId::is_legacy));
     if let Some(entry) = legacy
         && let Some(content) = legacy_content(project, path, reporter)?
@@ -151,9 +176,9 @@ pub(crate) fn save_as(
                 .cache()
                 .add_legacy(&content.id, path, manifest.as_ref())?;
         }
-        return Ok(content);
+        return Ok(Some(content));
     }
-    save(project, path, reporter)
+    Ok(None)
 }
 
 /// Puts what is at `path` into the cache, and makes it a link to it where `cache.type` says so.

@@ -165,6 +165,9 @@ pub enum ProjectError {
     #[error("there is a remote `{name}` already")]
     RemoteExists { name: String },
 
+    #[error("`{path}` is exported as a whole or not at all")]
+    ExportedInPart { path: Utf8PathBuf },
+
     #[error("there is something at `{path}` already")]
     Occupied { path: Utf8PathBuf },
 
@@ -289,6 +292,7 @@ impl ProjectError {
             Self::NoSettingFile => {
                 "set `DVC_GLOBAL_CONFIG_DIR`, or `HOME`, to a directory".to_owned()
             }
+            Self::ExportedInPart { path } => format!("name `{path}`"),
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
             Self::NoRunCache { .. } => {

@@ -47,11 +47,17 @@ const FILES: [(&str, &str); 3] = [
 /// Makes the files of a new project and stages them, without committing.
 pub fn init(options: &InitOptions) -> Result<(Project, InitReport), ProjectError> {
     let root = canonical(&options.root)?;
-    let git = Git::open(&root)?;
-    let top = canonical(&git.top_level()?)?;
+    let top = canonical(&Git::open(&root)?.top_level()?)?;
     if top != root {
         return Err(ProjectError::NotGitTop { path: root, top });
     }
+    init_below(options)
+}
+
+/// [`init`] in any directory of a Git work tree: one of several projects that share it.
+pub fn init_below(options: &InitOptions) -> Result<(Project, InitReport), ProjectError> {
+    let root = canonical(&options.root)?;
+    let git = Git::open(&root)?;
     let directory = root.join(".dvc");
     if directory.symlink_metadata().is_ok() && options.existing == Existing::Refuse {
         return Err(ProjectError::AlreadyInitialised { path: directory });

@@ -37,6 +37,7 @@ mod gitignore;
 mod graph;
 mod import;
 mod init;
+mod inside;
 mod install;
 mod known_settings;
 mod legacy;
@@ -93,7 +94,7 @@ pub use import::{
     UpdatedImport, UrlDestination, UrlGetOptions, UrlImportOptions, UrlListEntry, UrlListOptions,
     get, get_url, import, import_updates, import_url, list_source, list_url, storage_url, update,
 };
-pub use init::{Existing, InitOptions, InitReport, init};
+pub use init::{Existing, InitOptions, InitReport, init, init_below};
 pub use install::{HookProgram, install_hooks};
 pub use legacy::{Migrate, MigrateMode, MigrateReport, migrate_cache};
 pub use lineage::{Lineage, StageLineage, lineage};
@@ -102,7 +103,7 @@ pub use merge::{MergeConflict, MergeOptions, MergeReport, install_merge_driver, 
 pub use metrics::{Metrics, metrics};
 pub use move_data::{MoveReport, move_data};
 pub use project::{Patience, Project};
-pub use record::{ChangedInputs, RecordOptions, RecordReport, record};
+pub use record::{ChangedInputs, RecordOptions, RecordReport, RecordedData, record, record_as};
 pub use remove::{RemoveOptions, RemoveReport, RemovedOutputs, remove};
 pub use repro::{
     Force, ReproMode, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult, repro,
@@ -115,7 +116,7 @@ pub use transfer::{
     ExportOptions, ExportReport, Exported, History, Moved, OutputRemoteStatus, PullOptions,
     PullReport, RemoteChoice, RemoteFsckReport, RemoteObject, RemoteState, RemoteStatusReport,
     RemoteTransfer, RunsMoved, SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs,
-    pull, push, push_runs, remote_fsck, remote_status,
+    fetch_smaller, pull, push, push_runs, remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -1,12 +1,12 @@
 //! Recording what data is now, without running anything: `dvc commit`.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::{DvcFile, StageLock};
+use ketch_dvc::{DvcFile, OutputEntry, StageLock};
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
 use crate::change::{Change, inspect};
-use crate::content::{Hasher, is_cached, save_as};
+use crate::content::{Content, Hasher, is_cached, save_as, save_unlinked};
 use crate::partial::keep_absent;
 use crate::paths::join;
 use crate::stage::{Index, Stage, TrackedData, read_lock};
@@ -29,6 +29,31 @@ pub enum ChangedInputs {
     Record,
 }
 
+/// What becomes of data whose content was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RecordedData {
+    /// It becomes links to the cache where `cache.type` says so.
+    #[default]
+    Linked,
+    /// It stays as it is.
+    Left,
+}
+
+impl RecordedData {
+    fn save(
+        self,
+        project: &Project,
+        path: &Utf8Path,
+        known: Option<&OutputEntry>,
+        reporter: &dyn Reporter,
+    ) -> Result<Content, ProjectError> {
+        match self {
+            Self::Linked => save_as(project, path, known, reporter),
+            Self::Left => save_unlinked(project, path, known, reporter),
+        }
+    }
+}
+
 /// What was recorded anew. Paths are relative to the root.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct RecordReport {
@@ -44,6 +69,16 @@ pub struct RecordReport {
 pub fn record(
     project: &Project,
     options: &RecordOptions,
+    reporter: &dyn Reporter,
+) -> Result<RecordReport, ProjectError> {
+    record_as(project, options, RecordedData::Linked, reporter)
+}
+
+/// [`record`], and what becomes of the data.
+pub fn record_as(
+    project: &Project,
+    options: &RecordOptions,
+    what: RecordedData,
     reporter: &dyn Reporter,
 ) -> Result<RecordReport, ProjectError> {
     let _lock = project.lock()?;
@@ -87,10 +122,10 @@ pub fn record(
         return Err(index.unknown(target));
     }
     for tracked in data {
-        record_data(project, tracked, &hasher, reporter, &mut report)?;
+        record_data(project, tracked, what, reporter, &mut report)?;
     }
     for (stage, now) in stages {
-        record_stage(project, &index, stage, now, reporter, &mut report)?;
+        record_stage(project, &index, (stage, now), what, reporter, &mut report)?;
     }
     report.changed_files.sort();
     report.changed_files.dedup();
@@ -117,13 +152,14 @@ fn refuse(stage: &Stage, changes: &[Change], inputs: ChangedInputs) -> Result<()
 fn record_data(
     project: &Project,
     tracked: &TrackedData,
-    hasher: &Hasher,
+    what: RecordedData,
     reporter: &dyn Reporter,
     report: &mut RecordReport,
 ) -> Result<(), ProjectError> {
     let shown = project.shown(&tracked.path);
     crate::paths::relative(project.root(), &tracked.path)?;
     let known = tracked.entry.md5.as_ref();
+    let hasher = Hasher::default();
     let Some(content) = hasher.content_as(project, &tracked.path, known, reporter)? else {
         return Err(ProjectError::MissingOutput {
             stage: format!("`{}`", project.shown(&tracked.file)),
@@ -136,7 +172,7 @@ fn record_data(
     }
     let content = if tracked.entry.cache {
         gitignore::refuse_tracked(project, &tracked.path)?;
-        let saved = save_as(project, &tracked.path, Some(&tracked.entry), reporter)?;
+        let saved = what.save(project, &tracked.path, Some(&tracked.entry), reporter)?;
         keep_absent(project, &tracked.path, &tracked.entry, saved)?.0
     } else {
         content
@@ -168,8 +204,8 @@ fn record_data(
 fn record_stage(
     project: &Project,
     index: &Index,
-    stage: &Stage,
-    now: StageLock,
+    (stage, now): (&Stage, StageLock),
+    what: RecordedData,
     reporter: &dyn Reporter,
     report: &mut RecordReport,
 ) -> Result<(), ProjectError> {
@@ -195,7 +231,7 @@ fn record_stage(
             .and_then(|recorded| recorded.outs.iter().find(|known| known.path == out.path));
         let content = if out.cache {
             gitignore::refuse_tracked(project, &path)?;
-            save_as(project, &path, known, reporter)?
+            what.save(project, &path, known, reporter)?
         } else {
             let known = known.and_then(|known| known.md5.as_ref());
             hasher

@@ -1,7 +1,9 @@
 //! `ketch commit`
 
 use clap::Args;
-use ketch_project::{ChangedInputs, RecordOptions, StatusOptions, record, status_of};
+use ketch_project::{
+    ChangedInputs, RecordOptions, RecordedData, StatusOptions, record_as, status_of,
+};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -25,6 +27,10 @@ pub(crate) struct CommitArgs {
     #[arg(short, long)]
     force: bool,
 
+    /// Leave the data as it is, whatever `cache.type` says
+    #[arg(long)]
+    no_relink: bool,
+
     #[command(flatten)]
     reach: ReachArgs,
 }
@@ -37,6 +43,7 @@ pub(super) fn run(
     let CommitArgs {
         targets,
         force,
+        no_relink,
         reach,
     } = args;
     let project = open_project(settings, printer)?;
@@ -61,7 +68,12 @@ pub(super) fn run(
             .hint("use `-f`"));
         }
     }
-    let report = record(&project, &options, &progress)?;
+    let what = if no_relink {
+        RecordedData::Left
+    } else {
+        RecordedData::Linked
+    };
+    let report = record_as(&project, &options, what, &progress)?;
     drop(progress);
     if printer.speaks_dvc() {
         return Ok(ExitStatus::Success);

@@ -5,6 +5,7 @@ mod cache;
 mod check_ignore;
 mod checkout;
 mod commit;
+mod completion;
 mod completions;
 mod config;
 mod data;
@@ -99,6 +100,8 @@ pub(crate) enum Command {
     Why(why::WhyArgs),
     Completions(completions::CompletionsArgs),
     #[command(hide = true)]
+    Completion(completion::CompletionArgs),
+    #[command(hide = true)]
     GitHook(git_hook::GitHookArgs),
     #[command(hide = true)]
     Man(man::ManArgs),
@@ -153,6 +156,7 @@ pub(crate) fn run(
         Command::Deploy(args) => deploy::run(args, settings, printer),
         Command::Rollback(args) => rollback::run(args, settings, printer),
         Command::Why(args) => why::run(args, settings, printer),
+        Command::Completion(args) => Ok(completion::run(args, printer)),
         Command::Completions(args) => Ok(completions::run(args, printer)),
         Command::Man(args) => man::run(args, settings, printer),
     }

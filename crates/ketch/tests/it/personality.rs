@@ -151,26 +151,26 @@ const STORY: &[Step] = &[
     Ends("status"),
 ];
 
-struct Twin {
-    project: TestProject,
+pub(crate) struct Twin {
+    pub(crate) project: TestProject,
     program: Utf8PathBuf,
 }
 
-struct Answer {
-    code: Option<i32>,
-    output: String,
-    errors: String,
+pub(crate) struct Answer {
+    pub(crate) code: Option<i32>,
+    pub(crate) output: String,
+    pub(crate) errors: String,
 }
 
 impl Twin {
-    fn new(program: Utf8PathBuf) -> Self {
+    pub(crate) fn new(program: Utf8PathBuf) -> Self {
         let project = project();
         project.git_init();
         Self { project, program }
     }
 
     /// Both see the same environment, and settings of an account of their own.
-    fn run(&self, line: &str) -> Answer {
+    pub(crate) fn run(&self, line: &str) -> Answer {
         let like = self.project.ketch_command();
         let home = self.project.home();
         let mut command = Command::new(&self.program);
@@ -217,7 +217,7 @@ impl Twin {
     }
 }
 
-fn link(folder: &Utf8Path) -> Utf8PathBuf {
+pub(crate) fn link(folder: &Utf8Path) -> Utf8PathBuf {
     let link = folder.join("dvc");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ketch"), &link).expect("a link");
     link

@@ -11,6 +11,7 @@ use super::outputs::outputs;
 use super::remotes::levels;
 use super::{RemoteChoice, Skipped};
 use crate::config::RemoteLayout;
+use crate::inside::Part;
 use crate::{Project, ProjectError};
 
 /// What to write from where to where.
@@ -77,6 +78,11 @@ pub fn export(
         Exported::Everything => (None, Vec::new()),
         Exported::Targets(targets) => {
             let (outputs, skipped) = outputs(project, targets)?;
+            if let Some(part) = outputs.iter().find(|output| output.part != Part::Whole) {
+                return Err(ProjectError::ExportedInPart {
+                    path: part.path.clone(),
+                });
+            }
             let ids: Vec<ObjectId> = outputs.into_iter().map(|output| output.id).collect();
             (Some(ids), skipped)
         }

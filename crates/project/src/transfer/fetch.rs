@@ -18,8 +18,22 @@ pub fn fetch(
     options: &TransferSelection,
     reporter: &dyn Reporter,
 ) -> Result<Moved, ProjectError> {
+    fetch_smaller(project, options, None, reporter)
+}
+
+/// [`fetch`] of outputs that are recorded with less than `limit` bytes, or without their size.
+pub fn fetch_smaller(
+    project: &Project,
+    options: &TransferSelection,
+    limit: Option<u64>,
+    reporter: &dyn Reporter,
+) -> Result<Moved, ProjectError> {
     let _lock = project.lock()?;
-    let (wanted, mut skipped) = selected(project, options)?;
+    let (mut wanted, mut skipped) = selected(project, options)?;
+    wanted.retain(|output| {
+        let both = output.size.zip(limit);
+        both.is_none_or(|(size, limit)| size < limit)
+    });
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
     skipped.retain(|one| one.reason != SkipReason::Imported);
@@ -30,13 +44,15 @@ pub fn fetch(
     };
     let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
     for group in groups {
-        let transfer = download(
+        let manifests = group.fetch_manifests(project)?;
+        let mut transfer = download(
             project.cache(),
             &*group.remote,
-            &group.ids(),
+            &group.objects(project)?,
             group.options,
             reporter,
         )?;
+        transfer.objects += manifests;
         remotes.push(RemoteTransfer {
             remote: group.remote.name().to_owned(),
             transfer,

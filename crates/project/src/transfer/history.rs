@@ -6,6 +6,7 @@ use ketch_dvc::ObjectId;
 
 use super::outputs::{Output, outputs};
 use super::{SkipReason, Skipped, TransferSelection};
+use crate::inside::Part;
 use crate::paths::join;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
 use crate::{CommitId, Project, ProjectError};
@@ -43,17 +44,23 @@ pub(super) fn selected(
         }
         other => other?,
     };
-    let mut known: HashSet<(ObjectId, Option<String>)> = chosen
+    let mut known: HashSet<(ObjectId, Option<String>, Part)> = chosen
         .iter()
-        .map(|output| (output.id.clone(), output.remote.clone()))
+        .map(|output| {
+            (
+                output.id.clone(),
+                output.remote.clone(),
+                output.part.clone(),
+            )
+        })
         .collect();
     let mut blobs = Blobs::default();
     for commit in commits(project, options.history)? {
         let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
         for recorded in snapshot.outputs()? {
-            if !is_named(project, &recorded, &options.targets) {
+            let Some(part) = named(project, &recorded, &options.targets) else {
                 continue;
-            }
+            };
             let Recorded { path, entry, .. } = recorded;
             if entry.files.is_some() || entry.cloud.is_some() {
                 let reason = SkipReason::CloudVersioned;
@@ -66,12 +73,14 @@ pub(super) fn selected(
                 skipped.push(Skipped { path, reason });
                 continue;
             }
-            if known.insert((id.clone(), entry.remote.clone())) {
+            if known.insert((id.clone(), entry.remote.clone(), part.clone())) {
                 chosen.push(Output {
                     path,
                     id,
                     remote: entry.remote,
                     pushed: entry.push,
+                    part,
+                    size: entry.size,
                 });
             }
         }
@@ -84,13 +93,19 @@ pub(super) fn selected(
     Ok((chosen, skipped))
 }
 
-fn is_named(project: &Project, recorded: &Recorded, targets: &[String]) -> bool {
-    targets.is_empty()
+/// How much of an output the targets name.
+fn named(project: &Project, recorded: &Recorded, targets: &[String]) -> Option<Part> {
+    let path = project.root().join(&recorded.path);
+    let is_whole = targets.is_empty()
         || targets.iter().any(|target| {
             recorded.file == *target
                 || recorded.stage.as_ref() == Some(target)
-                || join(project.root(), target) == project.root().join(&recorded.path)
-        })
+                || join(project.root(), target) == path
+        });
+    if is_whole {
+        return Some(Part::Whole);
+    }
+    Part::below(project, &path, recorded.entry.md5.as_ref(), targets)
 }
 
 fn commits(project: &Project, history: History) -> Result<Vec<CommitId>, ProjectError> {

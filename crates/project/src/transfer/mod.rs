@@ -5,6 +5,7 @@ mod fetch;
 mod history;
 mod layout;
 mod moved;
+mod objects;
 mod outputs;
 mod pull;
 mod push;
@@ -14,7 +15,7 @@ mod remotes;
 mod runs;
 
 pub use export::{ExportOptions, ExportReport, Exported, export};
-pub use fetch::fetch;
+pub use fetch::{fetch, fetch_smaller};
 pub use history::History;
 pub use moved::{Moved, RemoteTransfer, TransferSelection};
 pub use outputs::{SkipReason, Skipped};

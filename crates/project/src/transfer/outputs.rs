@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 use ketch_dvc::{DvcFile, ObjectId, OutputEntry};
 use serde::Serialize;
 
+use crate::inside::Part;
 use crate::paths::join;
 use crate::stage::Index;
 use crate::{Project, ProjectError};
@@ -58,9 +59,14 @@ pub(crate) struct Output {
     /// The remote it insists on.
     pub(crate) remote: Option<String>,
     pub(crate) pushed: bool,
+    /// How much of it is meant.
+    pub(crate) part: Part,
+    /// In bytes, where it is recorded.
+    pub(crate) size: Option<u64>,
 }
 
-/// What the targets name: outputs, `.dvc` files or stages; everything if there are none.
+/// What the targets name: outputs, places in directories, `.dvc` files or stages; everything if
+/// there are none.
 pub(crate) fn outputs(
     project: &Project,
     targets: &[String],
@@ -102,8 +108,19 @@ pub(crate) fn outputs(
     let names = |target: &String, recorded: &Recorded| {
         recorded.name == *target || join(project.root(), target) == recorded.path
     };
+    let part_below = |recorded: &Recorded, targets: &[String]| {
+        Part::below(
+            project,
+            &recorded.path,
+            recorded.entry.md5.as_ref(),
+            targets,
+        )
+    };
     for target in targets {
-        if !all.iter().any(|recorded| names(target, recorded)) {
+        let known = |recorded: &Recorded| {
+            names(target, recorded) || part_below(recorded, std::slice::from_ref(target)).is_some()
+        };
+        if !all.iter().any(known) {
             let path = join(project.root(), target);
             return Err(match index.owner(&path) {
                 Some(_) => ProjectError::NotRecorded {
@@ -116,9 +133,14 @@ pub(crate) fn outputs(
     let mut chosen = Vec::new();
     let mut skipped = Vec::new();
     for recorded in all {
-        if !targets.is_empty() && !targets.iter().any(|target| names(target, &recorded)) {
+        let is_whole = targets.is_empty() || targets.iter().any(|target| names(target, &recorded));
+        let part = if is_whole {
+            Part::Whole
+        } else if let Some(part) = part_below(&recorded, targets) {
+            part
+        } else {
             continue;
-        }
+        };
         let path = project.shown(&recorded.path);
         let entry = recorded.entry;
         let mut skip = |reason| {
@@ -141,6 +163,8 @@ pub(crate) fn outputs(
                     id,
                     remote: entry.remote,
                     pushed: entry.push,
+                    part,
+                    size: entry.size,
                 });
             } else {
                 skip(SkipReason::UnknownHash);

@@ -29,13 +29,14 @@ pub fn push(
     });
     let mut remotes = Vec::new();
     for group in options.remote.groups(project, wanted)? {
-        let transfer = upload(
+        let mut transfer = upload(
             project.cache(),
             &*group.remote,
-            &group.ids(),
+            &group.objects(project)?,
             group.options,
             reporter,
         )?;
+        group.push_manifests(project, reporter, &mut transfer)?;
         remotes.push(RemoteTransfer {
             remote: group.remote.name().to_owned(),
             transfer,

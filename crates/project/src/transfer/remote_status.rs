@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::history::selected;
 use super::{Skipped, TransferSelection};
+use crate::inside::Part;
 use crate::{Project, ProjectError};
 
 /// Where the objects of each output are.
@@ -72,7 +73,8 @@ pub fn remote_status(
     let (wanted, skipped) = selected(project, options)?;
     let mut outputs = Vec::new();
     for group in options.remote.groups(project, wanted)? {
-        let found = compare(project.cache(), &*group.remote, &group.ids(), group.options)?;
+        let wanted = group.objects(project)?;
+        let found = compare(project.cache(), &*group.remote, &wanted, group.options)?;
         let lists = [
             found.both,
             found.only_cache,
@@ -81,19 +83,20 @@ pub fn remote_status(
         ];
         let lists = lists.map(|ids| ids.into_iter().collect::<HashSet<ObjectId>>());
         for output in &group.outputs {
-            let mut ids = HashSet::from([output.id.clone()]);
-            let mut places = vec![(output.path.clone(), output.id.clone())];
+            let mut ids = HashSet::new();
+            let mut places = Vec::new();
+            if output.part == Part::Whole {
+                ids.insert(output.id.clone());
+                places.push((output.path.clone(), output.id.clone()));
+            }
             if output.id.is_directory()
                 && let Some(manifest) =
                     manifest_of(project.cache(), &*group.remote, &output.id, group.options)?
             {
-                ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
-                places.extend(
-                    manifest
-                        .entries()
-                        .iter()
-                        .map(|entry| (output.path.join(&entry.relpath), entry.md5.clone())),
-                );
+                for entry in output.part.of(&manifest, &output.path)? {
+                    ids.insert(entry.md5.clone());
+                    places.push((output.path.join(&entry.relpath), entry.md5.clone()));
+                }
             }
             let state_of = |id: &ObjectId| {
                 let [_, only_cache, only_remote, neither] = &lists;

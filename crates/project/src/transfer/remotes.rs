@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
-use ketch_dvc::{Config, ObjectId};
+use ketch_dvc::Config;
 use ketch_store::StoreError;
 use ketch_store::remote::{
     ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, open_remote,
@@ -33,15 +33,6 @@ pub(super) struct Group {
     pub(super) remote: Box<dyn Remote>,
     pub(super) options: TransferOptions,
     pub(super) outputs: Vec<Output>,
-}
-
-impl Group {
-    pub(super) fn ids(&self) -> Vec<ObjectId> {
-        self.outputs
-            .iter()
-            .map(|output| output.id.clone())
-            .collect()
-    }
 }
 
 impl RemoteChoice {

@@ -14,15 +14,22 @@ use crate::workspace::open_project;
 #[derive(Debug, Args)]
 pub(crate) struct GitHookArgs {
     #[command(subcommand)]
-    hook: Hook,
+    call: Call,
 }
 
+#[derive(Debug, Subcommand)]
+enum Call {
+    #[command(flatten)]
+    Hook(Hook),
+    MergeDriver(merge_driver::MergeDriverArgs),
+}
+
+/// What Git's hooks call.
 #[derive(Debug, Subcommand)]
 enum Hook {
     PreCommit(HookArgs),
     PostCheckout(HookArgs),
     PrePush(HookArgs),
-    MergeDriver(merge_driver::MergeDriverArgs),
 }
 
 /// Called by Git
@@ -36,7 +43,7 @@ struct HookArgs {
 impl GitHookArgs {
     /// Whether it comes to a checkout.
     pub(crate) fn restores(&self) -> bool {
-        matches!(self.hook, Hook::PostCheckout(_))
+        matches!(self.call, Call::Hook(Hook::PostCheckout(_)))
     }
 }
 
@@ -45,11 +52,18 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let GitHookArgs { hook } = args;
-    let hook = match hook {
-        Hook::MergeDriver(args) => return merge_driver::run(args, settings, printer),
-        hook => hook,
-    };
+    let GitHookArgs { call } = args;
+    match call {
+        Call::Hook(hook) => run_hook(hook, settings, printer),
+        Call::MergeDriver(args) => merge_driver::run(args, settings, printer),
+    }
+}
+
+fn run_hook(
+    hook: Hook,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
     // A hook that is shared by many repositories has nothing to do in most of them.
     let project = match open_project(settings, printer) {
         Ok(project) => project,
@@ -59,7 +73,7 @@ pub(super) fn run(
         Err(error) => return Err(error),
     };
     let command = match hook {
-        Hook::PreCommit(_) | Hook::MergeDriver(_) => "status",
+        Hook::PreCommit(_) => "status",
         Hook::PrePush(_) => "push",
         Hook::PostCheckout(HookArgs { arguments }) => {
             let kind = settings.checkout_kind.as_ref().or(arguments.get(2));

@@ -1,7 +1,7 @@
 //! `ketch fetch`
 
 use clap::Args;
-use ketch_project::{fetch, fetch_runs};
+use ketch_project::{fetch_runs, fetch_smaller};
 
 use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
@@ -18,6 +18,10 @@ use crate::workspace::open_project;
 pub(crate) struct FetchArgs {
     #[command(flatten)]
     transfer: TransferArgs,
+
+    /// Only data that is smaller
+    #[arg(long, value_name = "BYTES")]
+    max_size: Option<u64>,
 }
 
 pub(in crate::commands) fn run(
@@ -28,7 +32,7 @@ pub(in crate::commands) fn run(
     let project = open_project(settings, printer)?;
     let selection = args.transfer.selection(&project, settings)?;
     let progress = FileProgress::new(printer);
-    let moved = fetch(&project, &selection, &progress)?;
+    let moved = fetch_smaller(&project, &selection, args.max_size, &progress)?;
     let runs = if args.transfer.run_cache {
         Some(fetch_runs(&project, &selection.remote, &progress)?)
     } else {
