@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cloud_versions;
 mod config;
 mod dvc_file;
 mod error;
@@ -29,6 +30,7 @@ mod schema;
 mod stage_lock;
 pub mod yaml;
 
+pub use cloud_versions::{CloudVersion, VersionedFile};
 pub use config::Config;
 pub use dvc_file::DvcFile;
 pub use error::FormatError;

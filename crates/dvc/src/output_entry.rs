@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use crate::cloud_versions::read_files;
 use crate::schema::Source;
 use crate::yaml::{Entry, Key, Node, Value};
 use crate::{FormatError, ObjectId};
@@ -49,7 +50,8 @@ pub struct OutputEntry {
     pub remote: Option<String>,
     /// Whether `push` sends it. Default true.
     pub push: bool,
-    /// The files of a cloud-versioned directory.
+    /// The files of a cloud-versioned directory, in place of its hash, size and number of files: those
+    /// are taken from here when it is read, and not written.
     pub files: Option<Value>,
     /// Where an imported dependency comes from: another repository.
     pub repo: Option<Value>,
@@ -196,6 +198,8 @@ impl OutputEntry {
         if entry.hash.is_none() {
             entry.md5 = entry.md5.map(|id| id.as_legacy());
         }
+        let derived = entry.derive_state();
+        derived.map_err(|cause| source.error(node.span(), cause.message()))?;
         if !has_path && entry.db.is_none() {
             let error = source.error(node.span(), format!("{} has no `path`", place.name()));
             return Err(error.with_hint("add `path: …`"));
@@ -246,10 +250,8 @@ impl OutputEntry {
             "persist" => self.persist = source.boolean(node, key)?,
             "remote" => self.remote = text()?,
             "push" => self.push = source.boolean(node, key)?,
-            "files" => {
-                source.items(node, key)?;
-                self.files = value();
-            }
+            "files" if node.is_null() => {}
+            "files" => self.files = Some(read_files(source, node)?),
             "repo" => {
                 source.entries(node, key)?;
                 self.repo = value();
@@ -309,6 +311,9 @@ impl OutputEntry {
 
     /// What the content was: the hash that identifies it first, then the rest.
     fn put_state(&self, out: &mut Fields) {
+        if self.is_recorded_by_files() {
+            return;
+        }
         let md5 = self.md5.as_ref().map(ToString::to_string);
         let (etag, checksum) = (self.etag.clone(), self.checksum.clone());
         match (&md5, &etag) {

@@ -114,9 +114,14 @@ impl Edits<'_> {
         if node.style == Style::Alias || wanted.is_empty() {
             return None;
         }
+        let is_kept = |entry: &Entry| wanted.contains_key(&entry.key);
+        let mut gone_until = 0;
         for (index, entry) in entries.iter().enumerate() {
             let Some(value) = wanted.get(&entry.key) else {
-                self.remove_entry(node, entries, index)?;
+                if index >= gone_until {
+                    let kept = entries.iter().skip(index).position(is_kept);
+                    gone_until = self.remove_entry(node, entries, index, kept)?;
+                }
                 continue;
             };
             if entry.value.to_value().is_same(value) {
@@ -128,7 +133,7 @@ impl Edits<'_> {
                 self.replace_entry(node, entry, value)?;
             }
         }
-        let last = entries.last()?;
+        let last = entries.iter().rev().find(|entry| is_kept(entry))?;
         for (key, value) in wanted {
             if entries.iter().any(|entry| entry.key == *key) {
                 continue;
@@ -200,7 +205,15 @@ impl Edits<'_> {
         Some(())
     }
 
-    fn remove_entry(&mut self, parent: &Node, entries: &[Entry], index: usize) -> Option<()> {
+    /// Removes one entry, or all up to the next that is kept, which is `kept` entries away. Says up to
+    /// which entry they are gone now.
+    fn remove_entry(
+        &mut self,
+        parent: &Node,
+        entries: &[Entry],
+        index: usize,
+        kept: Option<usize>,
+    ) -> Option<usize> {
         let entry = &entries[index];
         if entry.merged || parent.style != Style::Block {
             return None;
@@ -215,11 +228,12 @@ impl Edits<'_> {
                 self.push(line_start.saturating_sub(1)..end, String::new());
             }
         } else {
-            // `- key: …`: the next key moves up behind the dash.
-            let next = entries.get(index + 1)?;
-            self.push(start..next.key_span.start, String::new());
+            // `- key: …`: the next key that stays moves up behind the dash.
+            let next = index + kept?;
+            self.push(start..entries.get(next)?.key_span.start, String::new());
+            return Some(next);
         }
-        Some(())
+        Some(index + 1)
     }
 
     fn push(&mut self, range: Range<usize>, text: String) {
@@ -266,7 +280,7 @@ impl Edits<'_> {
 
     /// The changed text, if it reads back as `target`.
     fn apply(mut self, target: &Value) -> Option<String> {
-        self.list.sort_by_key(|(range, _)| range.start);
+        self.list.sort_by_key(|(range, _)| (range.start, range.end));
         let mut out = String::with_capacity(self.text.len());
         let mut at = 0;
         for (range, text) in &self.list {
@@ -283,11 +297,12 @@ impl Edits<'_> {
     }
 }
 
-/// Whether both are filled mappings, or filled sequences of one length: the change is inside.
+/// Whether both are mappings that share a key, or filled sequences of one length: the change is
+/// inside.
 fn is_container(node: &Node, value: &Value) -> bool {
     match (&node.kind, value) {
         (NodeKind::Mapping(entries), Value::Mapping(wanted)) => {
-            !entries.is_empty() && !wanted.is_empty()
+            entries.iter().any(|entry| wanted.contains_key(&entry.key))
         }
         (NodeKind::Sequence(items), Value::Sequence(wanted)) => {
             !items.is_empty() && items.len() == wanted.len()
@@ -346,6 +361,25 @@ mod tests {
             updated("a: 1\nb:\n- 2\n", "{a: 1, b: [2], c: [3, {d: 4}]}"),
             "a: 1\nb:\n- 2\nc:\n- 3\n- d: 4\n"
         );
+    }
+
+    #[test]
+    fn removes_neighbours_and_puts_others_in_their_place() {
+        let text = "outs:\n- md5: abc\n  size: 3\n  n: 2 # of them\n  path: x # here\n- path: y\n";
+        assert_eq!(
+            updated(text, "{outs: [{path: x, files: [{a: 1}]}, {path: y}]}"),
+            "outs:\n- path: x # here\n  files:\n  - a: 1\n- path: y\n"
+        );
+        let text = "a: 1 # one\ncloud:\n  old:\n    id: 1\n";
+        assert_eq!(
+            updated(text, "{a: 1, cloud: {new: {id: 2}}}"),
+            "a: 1 # one\ncloud:\n  new:\n    id: 2\n"
+        );
+        assert_eq!(
+            updated("a: 1 # one\nb: 2", "{a: 1, c: 3}"),
+            "a: 1 # one\nc: 3"
+        );
+        assert_eq!(updated("a: 1\nb: 2\n", "{a: 1, c: 3}"), "a: 1\nc: 3\n");
     }
 
     #[test]
