@@ -40,9 +40,12 @@ impl Cache {
         Ok((id, size))
     }
 
-    /// Puts the manifest of a directory into the cache.
+    /// Puts the manifest of a directory into the cache; one of DVC 2's hashes among its objects.
     pub fn add_manifest(&self, manifest: &Manifest) -> Result<ObjectId, StoreError> {
-        let id = manifest.id();
+        let mut id = manifest.id();
+        if manifest.entries().iter().any(|entry| entry.md5.is_legacy()) {
+            id = id.as_legacy();
+        }
         self.write_object(&id, &manifest.to_bytes(), Durability::Synced)?;
         Ok(id)
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
-use super::RemoteError;
+use super::{RemoteError, Versions};
 
 /// What a remote can do beyond being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +96,11 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Returns when what was written before would survive a power cut.
     fn settle(&self) -> Result<(), RemoteError> {
         Ok(())
+    }
+
+    /// What it can do with versions; nothing for one that keeps none.
+    fn versions(&self) -> Option<&dyn Versions> {
+        None
     }
 }
 

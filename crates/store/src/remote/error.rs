@@ -81,6 +81,10 @@ pub enum RemoteError {
     #[error("remote `{remote}` cannot be listed, so it cannot have the chunked layout")]
     NotListable { remote: String },
 
+    /// It was to be used as one that does.
+    #[error("remote `{remote}` keeps no versions of its objects")]
+    KeepsNoVersions { remote: String },
+
     /// Some objects did not make it; the others did.
     #[error("remote `{remote}`: {failed} of {total} objects could not be {done}")]
     Incomplete {
@@ -224,6 +228,9 @@ impl RemoteError {
                 "take `layout` away from it in `ketch.toml`, and write DVC's layout there with `ketch export`"
                     .into(),
             ),
+            Self::KeepsNoVersions { remote } => Some(format!(
+                "turn on versioning for its bucket, or take `version_aware` and `worktree` away with `ketch remote modify --unset {remote} OPTION`"
+            )),
             Self::Incomplete { source, .. } => source.hint(),
         }
     }

@@ -28,6 +28,7 @@ mod settings;
 mod sftp;
 mod stream;
 mod transfer;
+mod versions;
 mod workers;
 
 pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};
@@ -41,5 +42,9 @@ pub use settings::{ConfigLevel, RemoteSettings};
 pub(crate) use transfer::is_not_there;
 pub use transfer::{
     Comparison, TransferOptions, TransferReport, compare, download, manifest_of, upload,
+};
+pub use versions::{
+    ObjectVersion, UploadedVersions, VersionedObject, VersionedState, Versioning, Versions,
+    compare_versions, download_versions, upload_versions,
 };
 pub(crate) use workers::for_each;

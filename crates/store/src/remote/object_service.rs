@@ -7,11 +7,14 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use opendal::{Builder, ErrorKind, HttpTransporter, OperationContext, Operator};
+use opendal::{Builder, ErrorKind, HttpTransporter, Metadata, OperationContext, Operator};
 use tokio::runtime::Runtime;
 
 use super::http_transport::{BlockingTransport, SecretHeader, Verification};
-use super::{Capabilities, FailureKind, ObjectFacts, Remote, RemoteError, RemoteSettings};
+use super::{
+    Capabilities, FailureKind, ObjectFacts, ObjectVersion, Remote, RemoteError, RemoteSettings,
+    Versions, is_not_there,
+};
 
 /// The library below is asynchronous; every call is waited for here, on the thread that makes it.
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
@@ -160,7 +163,12 @@ impl ObjectService {
         self.operator.info().scheme() == "webdav"
     }
 
-    fn write_parts(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+    fn write_parts(
+        &self,
+        key: &str,
+        source: &mut dyn Read,
+        size: u64,
+    ) -> Result<Metadata, RemoteError> {
         let part = ONE_REQUEST.max(size / MOST_PARTS);
         let mut writer = self.writer(key)?;
         let sent = loop {
@@ -174,7 +182,7 @@ impl ObjectService {
             }
         };
         match sent {
-            Ok(()) => self.wait("write", key, writer.close()).map(drop),
+            Ok(()) => self.wait("write", key, writer.close()),
             Err(error) => {
                 // What was sent so far would otherwise be kept, and paid for. The first error counts.
                 let _ = self.wait("write", key, writer.abort());
@@ -212,10 +220,20 @@ impl ObjectService {
         range: impl RangeBounds<u64>,
         sink: &mut dyn Write,
     ) -> Result<u64, RemoteError> {
+        self.stream_from(key, async { self.operator.reader(key).await }, range, sink)
+    }
+
+    fn stream_from(
+        &self,
+        key: &str,
+        reader: impl Future<Output = opendal::Result<opendal::Reader>>,
+        range: impl RangeBounds<u64>,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
         let mut size = 0;
         let mut refused = None;
         let reading = async {
-            let reader = self.operator.reader(key).await?;
+            let reader = reader.await?;
             let mut stream = std::pin::pin!(reader.into_stream(range).await?);
             while let Some(buffer) = next(stream.as_mut()).await {
                 for bytes in buffer? {
@@ -235,7 +253,12 @@ impl ObjectService {
         }
     }
 
-    fn write_under(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+    fn write_under(
+        &self,
+        key: &str,
+        source: &mut dyn Read,
+        size: u64,
+    ) -> Result<Metadata, RemoteError> {
         let in_parts = self.operator.info().capability().write_can_multi;
         if in_parts && size > ONE_REQUEST {
             return self.write_parts(key, source, size);
@@ -243,7 +266,6 @@ impl ObjectService {
         let bytes = read_up_to(source, u64::MAX)
             .map_err(|error| RemoteError::io(&self.name, "write", key, error))?;
         self.wait("write", key, self.operator.write(key, bytes))
-            .map(drop)
     }
 }
 
@@ -332,7 +354,7 @@ impl Remote for ObjectService {
             });
         }
         if !self.writes_in_place() {
-            return self.write_under(key, source, size);
+            return self.write_under(key, source, size).map(drop);
         }
         let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
         let count = self.temporaries.fetch_add(1, Ordering::Relaxed);
@@ -343,7 +365,7 @@ impl Remote for ObjectService {
         );
         let written = self
             .write_under(&temporary, source, size)
-            .and_then(|()| self.wait("write", key, self.operator.rename(&temporary, key)));
+            .and_then(|_| self.wait("write", key, self.operator.rename(&temporary, key)));
         if written.is_err() {
             let _ = self.delete(&temporary);
         }
@@ -353,6 +375,88 @@ impl Remote for ObjectService {
     fn delete(&self, key: &str) -> Result<(), RemoteError> {
         self.wait("delete", key, self.operator.delete(key))
     }
+
+    fn versions(&self) -> Option<&dyn Versions> {
+        // Others number their versions and name their etags in ways of their own.
+        let is_s3 = self.operator.info().scheme() == "s3";
+        (is_s3 && self.operator.info().capability().read_with_version).then_some(self)
+    }
+}
+
+impl Versions for ObjectService {
+    fn newest(&self, key: &str) -> Result<Option<ObjectVersion>, RemoteError> {
+        match self.wait("look up", key, self.operator.stat(key)) {
+            Ok(metadata) => self
+                .version_of(&metadata, metadata.content_length())
+                .map(Some),
+            Err(error) if is_not_there(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn version(&self, key: &str, version_id: &str) -> Result<Option<ObjectVersion>, RemoteError> {
+        let looking = async { self.operator.stat_with(key).version(version_id).await };
+        match self.wait("look up", key, looking) {
+            Ok(metadata) => Ok(Some(ObjectVersion {
+                version_id: version_id.to_owned(),
+                etag: plain_etag(&metadata),
+                size: metadata.content_length(),
+            })),
+            Err(error) if is_not_there(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn read_version(
+        &self,
+        key: &str,
+        version_id: &str,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        let reader = async { self.operator.reader_with(key).version(version_id).await };
+        self.stream_from(key, reader, .., sink)
+    }
+
+    fn write_version(
+        &self,
+        key: &str,
+        source: &mut dyn Read,
+        size: u64,
+    ) -> Result<ObjectVersion, RemoteError> {
+        let written = self.write_under(key, source, size)?;
+        let version = self.version_of(&written, size)?;
+        if version.version_id == "null" {
+            // Versioning is suspended: the next write replaces this.
+            return Err(RemoteError::KeepsNoVersions {
+                remote: self.name.clone(),
+            });
+        }
+        if version.etag.is_some() {
+            return Ok(version);
+        }
+        // Some servers say less when an upload in parts ends.
+        Ok(self.version(key, &version.version_id)?.unwrap_or(version))
+    }
+}
+
+impl ObjectService {
+    fn version_of(&self, metadata: &Metadata, size: u64) -> Result<ObjectVersion, RemoteError> {
+        match metadata.version().filter(|version| !version.is_empty()) {
+            Some(version) => Ok(ObjectVersion {
+                version_id: version.to_owned(),
+                etag: plain_etag(metadata),
+                size,
+            }),
+            None => Err(RemoteError::KeepsNoVersions {
+                remote: self.name.clone(),
+            }),
+        }
+    }
+}
+
+fn plain_etag(metadata: &Metadata) -> Option<String> {
+    let etag = metadata.etag()?.trim_matches('"');
+    (!etag.is_empty()).then(|| etag.to_owned())
 }
 
 async fn next<S: futures_core::Stream>(mut stream: std::pin::Pin<&mut S>) -> Option<S::Item> {

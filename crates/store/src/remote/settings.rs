@@ -6,7 +6,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
 
-use super::{RemoteEnvironment, RemoteError};
+use super::{RemoteEnvironment, RemoteError, Versioning};
 
 /// One configuration file of DVC's.
 #[derive(Debug, Clone)]
@@ -145,6 +145,21 @@ impl RemoteSettings {
             Ok(jobs) if jobs > 0 => Ok(Some(jobs)),
             _ => Err(self.invalid("jobs", "a number above zero")),
         }
+    }
+
+    /// Whether files have their own names there, by `worktree` and `version_aware`.
+    pub fn versioning(&self) -> Result<Versioning, RemoteError> {
+        let aware = self.flag("version_aware")?;
+        if self.flag("worktree")? == Some(true) {
+            return match aware {
+                Some(false) => Err(self.invalid("version_aware", "true, though `worktree` is")),
+                _ => Ok(Versioning::Worktree),
+            };
+        }
+        Ok(match aware {
+            Some(true) => Versioning::Aware,
+            _ => Versioning::None,
+        })
     }
 
     pub(crate) fn invalid(&self, key: &str, expected: &'static str) -> RemoteError {

@@ -11,7 +11,8 @@ mod webdav;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use s3::region_in;
 
-use super::{Remote, RemoteError, RemoteSettings};
+use super::versions::WorktreeRemote;
+use super::{Remote, RemoteError, RemoteSettings, Versioning};
 
 /// One kind of remote.
 pub struct Scheme {
@@ -35,8 +36,7 @@ pub const SCHEMES: &[Scheme] = &[
     webdav::SCHEME,
 ];
 
-/// Options of every remote. Those about speed or old versions have no effect here; `verify` is
-/// always on.
+/// Options of every remote. Those about speed have no effect here; `verify` is always on.
 const COMMON: &[&str] = &[
     "jobs",
     "checksum_jobs",
@@ -72,14 +72,17 @@ pub fn open_remote(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteE
             return Err(unsupported(key));
         }
     }
-    // They keep objects in another layout, where ours would be lost.
-    for key in ["worktree", "version_aware"] {
-        if settings.flag(key)? == Some(true) {
-            return Err(unsupported(key));
-        }
-    }
+    let versioning = settings.versioning()?;
     settings.jobs()?;
-    (scheme.open)(settings)
+    let remote = (scheme.open)(settings)?;
+    match versioning {
+        Versioning::None => Ok(remote),
+        // Files under their own names would be lost with their next version.
+        Versioning::Aware if remote.versions().is_none() => Err(unsupported("version_aware")),
+        Versioning::Worktree if remote.versions().is_none() => Err(unsupported("worktree")),
+        Versioning::Aware => Ok(remote),
+        Versioning::Worktree => Ok(Box::new(WorktreeRemote(remote))),
+    }
 }
 
 /// A URL without the user and password that it may carry.
@@ -129,8 +132,12 @@ mod tests {
             "remote `r`: option `password` is not supported for local remotes"
         );
         assert_eq!(
-            error("s3://bucket", "worktree", "true"),
-            "remote `r`: option `worktree` is not supported for S3 remotes"
+            error("/x", "worktree", "true"),
+            "remote `r`: option `worktree` is not supported for local remotes"
+        );
+        assert_eq!(
+            error("https://host/x", "version_aware", "true"),
+            "remote `r`: option `version_aware` is not supported for HTTP remotes"
         );
         assert_eq!(
             error("s3://bucket", "use_ssl", "perhaps"),
