@@ -11,6 +11,7 @@ use crate::content::{Content, Hasher, save_as, save_untouched};
 use crate::partial::{keep_absent, store};
 use crate::paths::{overlap, read_if_there, relative};
 use crate::stage::{Index, TrackedData};
+use crate::versioned::{keep_versions, manifest_of};
 use crate::{Project, ProjectError, gitignore};
 
 /// What to track.
@@ -152,7 +153,9 @@ fn add_one(
                     if what != AddedContent::Recorded {
                         (content, absent) = keep_absent(project, path, entry, content)?;
                     }
+                    let earlier = entry.clone();
                     content.record(entry);
+                    keep_versions(project, &earlier, entry)?;
                 }
                 None => known.outs = vec![content.entry(name)],
             }
@@ -206,7 +209,9 @@ fn add_inside(
             path: project.shown(&data.path),
         });
     }
-    let before = known.map(|id| cache.manifest(id)).transpose()?;
+    let before = known
+        .map(|id| manifest_of(project, &data.entry, id))
+        .transpose()?;
     let mut files: BTreeMap<String, ManifestEntry> = before
         .iter()
         .flat_map(|manifest| manifest.entries().iter().cloned())
@@ -265,6 +270,8 @@ fn add_inside(
         entry.size = size;
         entry.nfiles = Some(manifest.entries().len() as u64);
         entry.hash = Some("md5".to_owned());
+        (entry.files, entry.cloud) = (None, None);
+        keep_versions(project, &data.entry, entry)?;
     }
     write_atomically(&data.file, file.update_text(&text).as_bytes())?;
     report.changed_files.push(project.shown(&data.file));

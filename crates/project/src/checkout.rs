@@ -10,6 +10,7 @@ use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
 use crate::stage::{Index, check_place};
 use crate::trash::{keep_unsaved, move_there};
+use crate::versioned::manifest_of;
 use crate::{Project, ProjectError};
 
 /// What to restore.
@@ -114,7 +115,7 @@ pub fn checkout_linked(
         if path.symlink_metadata().is_err() {
             report.added.push(project.shown(&path));
             report.added_files += match &entry.md5 {
-                Some(id) if id.is_directory() => project.cache().manifest(id)?.entries().len(),
+                Some(id) if id.is_directory() => manifest_of(project, &entry, id)?.entries().len(),
                 _ => 1,
             };
         } else if let (Overwrite::Force, Some(name)) = (options.overwrite, &options.trash) {

@@ -6,6 +6,7 @@ use camino::Utf8Path;
 use ketch_dvc::{ObjectId, OutputEntry};
 use ketch_store::{Original, Reporter, make_executable};
 
+use crate::versioned::ensure_manifest;
 use crate::{Project, ProjectError};
 
 /// The content of a file or directory.
@@ -27,8 +28,13 @@ impl Content {
         entry
     }
 
-    /// Puts this content into an entry, leaving what people wrote there.
+    /// Puts this content into an entry, leaving what people wrote there. Of other content the
+    /// versions on remotes are forgotten; [`keep_versions`](crate::versioned::keep_versions) knows
+    /// more.
     pub(crate) fn record(&self, entry: &mut OutputEntry) {
+        if entry.md5.as_ref() != Some(&self.id) {
+            (entry.files, entry.cloud) = (None, None);
+        }
         entry.md5 = Some(self.id.clone());
         entry.size = Some(self.size);
         entry.nfiles = self.files;
@@ -238,6 +244,7 @@ pub(crate) fn restore(
             path: project.shown(path),
         });
     };
+    ensure_manifest(project, entry)?;
     let is_directory = path
         .symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir());
@@ -259,6 +266,10 @@ pub(crate) fn restore(
 
 /// Whether the cache has everything that `entry` records.
 pub(crate) fn is_cached(project: &Project, entry: &OutputEntry) -> bool {
+    if let Some(manifest) = entry.versioned_manifest() {
+        let mut files = manifest.entries().iter();
+        return files.all(|file| project.cache().contains(&file.md5));
+    }
     entry
         .md5
         .as_ref()

@@ -181,6 +181,9 @@ pub enum ProjectError {
     #[error("remote `{remote}` cannot be listed, so it keeps no run cache")]
     NoRunCache { remote: String },
 
+    #[error("remote `{remote}` keeps versions, so only what the work tree has can be pushed there")]
+    PastVersions { remote: String },
+
     #[error("there is a Git hook `{path}` already")]
     HookExists { path: Utf8PathBuf },
 
@@ -297,6 +300,10 @@ impl ProjectError {
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
             Self::NoRunCache { .. } => {
                 "choose another one with `--remote`, or leave out `--run-cache`".to_owned()
+            }
+            Self::PastVersions { .. } => {
+                "leave out `--all-commits`, `--all-branches` and `--all-tags`: earlier versions stay where they were pushed"
+                    .to_owned()
             }
             Self::PartlyHere { path, .. } => {
                 format!("get them with `ketch pull '{path}.dvc'`, then try again")

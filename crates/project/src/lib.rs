@@ -62,6 +62,7 @@ mod transfer;
 mod trash;
 mod tree;
 mod unprotect;
+mod versioned;
 mod worktree;
 
 pub use add::{AddOptions, AddReport, AddedContent, AddedData, add, add_as};

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::paths::join;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::versioned::manifest_of;
 use crate::{CommitId, Project, ProjectError};
 
 /// What to list.
@@ -180,7 +181,7 @@ fn add_output(
     };
     let manifest = id
         .is_directory()
-        .then(|| project.cache().manifest(id).ok())
+        .then(|| manifest_of(project, &output.entry, id).ok())
         .flatten();
     match manifest {
         // Without its manifest a directory cannot be looked into.

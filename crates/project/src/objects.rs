@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 
 use crate::snapshot::Snapshot;
+use crate::versioned::manifest_of;
 use crate::{Project, ProjectError};
 
 /// Every object of the cache, those of DVC 2 too, with its size in bytes. Temporary files are left
@@ -50,7 +51,7 @@ pub(crate) fn add_uses(
     uses: &mut Uses,
 ) -> Result<(), ProjectError> {
     for (path, entry) in snapshot.entries()? {
-        let Some(id) = entry.md5 else {
+        let Some(id) = entry.md5.clone() else {
             continue;
         };
         let new = !uses.contains_key(&id);
@@ -59,7 +60,7 @@ pub(crate) fn add_uses(
         if !id.is_directory() || (!new && damaged == Damaged::Refuse) {
             continue;
         }
-        let manifest = match project.cache().manifest(&id) {
+        let manifest = match manifest_of(project, &entry, &id) {
             Ok(manifest) => manifest,
             Err(ketch_store::StoreError::Missing { .. }) => continue,
             Err(_) if damaged == Damaged::Skip => continue,

@@ -8,6 +8,7 @@ use ketch_dvc::{Manifest, ManifestEntry, ObjectId, OutputEntry};
 use ketch_store::write_atomically;
 
 use crate::content::Content;
+use crate::versioned::ensure_manifest;
 use crate::{Project, ProjectError};
 
 /// What was saved of a directory, with the entries of its record that were never here: their
@@ -25,6 +26,7 @@ pub(crate) fn keep_absent(
     let Some(known) = before.md5.as_ref().filter(|id| id.is_directory()) else {
         return Ok((content, 0));
     };
+    ensure_manifest(project, before)?;
     if !content.id.is_directory() || *known == content.id || !cache.contains(known) {
         return Ok((content, 0));
     }

@@ -10,6 +10,7 @@ use crate::content::{Content, Hasher, is_cached, save_as, save_unlinked};
 use crate::partial::keep_absent;
 use crate::paths::join;
 use crate::stage::{Index, Stage, TrackedData, read_lock};
+use crate::versioned::keep_versions;
 use crate::{Project, ProjectError, gitignore, run_cache};
 
 /// What to record.
@@ -195,6 +196,7 @@ fn record_data(
         .find(|out| out.path == tracked.entry.path);
     if let Some(entry) = entry {
         content.record(entry);
+        keep_versions(project, &tracked.entry, entry)?;
     }
     write_atomically(&tracked.file, file.update_text(&before).as_bytes())?;
     report.changed_files.push(project.shown(&tracked.file));
@@ -238,7 +240,11 @@ fn record_stage(
                 .content_as(project, &path, known, reporter)?
                 .ok_or_else(missing)?
         };
-        outs.push(content.entry(&out.path));
+        let mut entry = content.entry(&out.path);
+        if let Some(known) = known {
+            keep_versions(project, known, &mut entry)?;
+        }
+        outs.push(entry);
     }
     outs.sort_by(|left, right| left.path.cmp(&right.path));
     let result = StageLock { outs, ..now };

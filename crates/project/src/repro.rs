@@ -10,6 +10,7 @@ use crate::command::{self, Surroundings};
 use crate::content::{Hasher, is_cached, restore, save_as};
 use crate::graph::{StageGraph, wanted_stages};
 use crate::stage::{Index, Stage, read_lock};
+use crate::versioned::keep_versions;
 use crate::{Project, ProjectError, gitignore, paths, run_cache};
 
 /// What to bring up to date, and how.
@@ -405,7 +406,11 @@ impl Work<'_> {
                     .content_as(self.project, &path, known, self.files())?
                     .ok_or_else(missing)?
             };
-            entries.push(content.entry(&out.path));
+            let mut entry = content.entry(&out.path);
+            if let Some(known) = self.known(&out.path) {
+                keep_versions(self.project, known, &mut entry)?;
+            }
+            entries.push(entry);
         }
         entries.sort_by(|left, right| left.path.cmp(&right.path));
         Ok(entries)

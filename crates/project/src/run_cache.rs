@@ -56,6 +56,12 @@ pub(crate) fn record(
     result: &StageLock,
     reporter: &dyn Reporter,
 ) -> Result<(), ProjectError> {
+    // Where a version is on some remote says nothing of the run.
+    let mut result = result.clone();
+    for entry in result.deps.iter_mut().chain(&mut result.outs) {
+        (entry.files, entry.cloud) = (None, None);
+    }
+    let result = &result;
     // An output that is neither cached nor a small result cannot be restored.
     if stage
         .spec

@@ -8,6 +8,7 @@ use ketch_store::{Reporter, hash_directory};
 
 use crate::content::{Hasher, legacy_content};
 use crate::snapshot::Recorded;
+use crate::versioned::manifest_of;
 use crate::{Project, ProjectError};
 
 /// How deep a tree looks.
@@ -52,7 +53,7 @@ impl Tree {
             if depth == Depth::Outputs || !id.is_directory() {
                 continue;
             }
-            match project.cache().manifest(id) {
+            match manifest_of(project, &output.entry, id) {
                 Ok(manifest) => tree.items.extend(
                     manifest
                         .entries()

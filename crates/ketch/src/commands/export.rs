@@ -86,7 +86,9 @@ pub(super) fn run(
             SkipReason::NotPushed => "it is never pushed",
             SkipReason::Imported => "it comes from another repository, whose remote has it",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
-            SkipReason::CloudVersioned => "it is recorded for a remote that keeps versions",
+            SkipReason::CloudVersioned => {
+                "it is recorded for a remote that keeps versions, without its hashes"
+            }
         };
         printer.note(format_args!("`{}` was left out: {why}", output.path));
     }

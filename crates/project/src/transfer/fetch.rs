@@ -1,8 +1,8 @@
 //! Getting data from remotes into the cache.
 
 use ketch_store::Reporter;
-use ketch_store::remote::download;
 
+use super::cloud_versioned::{by_record, ensure_manifests, fetch_group};
 use super::history::selected;
 use super::outputs::imports;
 use super::{Moved, RemoteTransfer, SkipReason, TransferSelection};
@@ -31,9 +31,13 @@ pub fn fetch_smaller(
     let _lock = project.lock()?;
     let (mut wanted, mut skipped) = selected(project, options)?;
     wanted.retain(|output| {
-        let both = output.size.zip(limit);
+        let both = output.entry.size.zip(limit);
         both.is_none_or(|(size, limit)| size < limit)
     });
+    ensure_manifests(project, &wanted)?;
+    if options.remote.name.is_none() {
+        by_record(&mut wanted);
+    }
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
     skipped.retain(|one| one.reason != SkipReason::Imported);
@@ -45,18 +49,16 @@ pub fn fetch_smaller(
     let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
     for group in groups {
         let manifests = group.fetch_manifests(project)?;
-        let mut transfer = download(
-            project.cache(),
-            &*group.remote,
-            &group.objects(project)?,
-            group.options,
-            reporter,
-        )?;
+        let mut transfer = fetch_group(project, &group, reporter)?;
         transfer.objects += manifests;
         remotes.push(RemoteTransfer {
             remote: group.remote.name().to_owned(),
             transfer,
         });
     }
-    Ok(Moved { remotes, skipped })
+    Ok(Moved {
+        remotes,
+        changed_files: Vec::new(),
+        skipped,
+    })
 }

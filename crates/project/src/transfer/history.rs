@@ -62,12 +62,13 @@ pub(super) fn selected(
                 continue;
             };
             let Recorded { path, entry, .. } = recorded;
-            if entry.files.is_some() || entry.cloud.is_some() {
-                let reason = SkipReason::CloudVersioned;
-                skipped.push(Skipped { path, reason });
+            let Some(id) = entry.md5.clone() else {
+                if entry.files.is_some() || entry.cloud.is_some() {
+                    let reason = SkipReason::CloudVersioned;
+                    skipped.push(Skipped { path, reason });
+                }
                 continue;
-            }
-            let Some(id) = entry.md5 else { continue };
+            };
             if !id.is_legacy() && entry.hash.as_deref() != Some("md5") {
                 let reason = SkipReason::UnknownHash;
                 skipped.push(Skipped { path, reason });
@@ -77,10 +78,10 @@ pub(super) fn selected(
                 chosen.push(Output {
                     path,
                     id,
-                    remote: entry.remote,
+                    remote: entry.remote.clone(),
                     pushed: entry.push,
                     part,
-                    size: entry.size,
+                    entry,
                 });
             }
         }

@@ -1,5 +1,6 @@
 //! Between this project and its remotes: push, fetch, pull, export, and what either side lacks.
 
+mod cloud_versioned;
 mod export;
 mod fetch;
 mod history;

@@ -1,5 +1,6 @@
 //! What transfers are asked for and what they report, the same in both directions.
 
+use camino::Utf8PathBuf;
 use ketch_store::remote::TransferReport;
 use serde::Serialize;
 
@@ -19,6 +20,9 @@ pub struct TransferSelection {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moved {
     pub remotes: Vec<RemoteTransfer>,
+    /// `.dvc` and `dvc.lock` files that record new versions now, relative to the root, for `git add`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changed_files: Vec<Utf8PathBuf>,
     pub skipped: Vec<Skipped>,
 }
 

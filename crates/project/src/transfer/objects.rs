@@ -4,6 +4,7 @@ use ketch_dvc::ObjectId;
 use ketch_store::Reporter;
 use ketch_store::remote::{TransferReport, compare, manifest_of, upload};
 
+use super::outputs::Output;
 use super::remotes::Group;
 use crate::inside::Part;
 use crate::partial::store_as;
@@ -15,19 +16,27 @@ impl Group {
     pub(super) fn objects(&self, project: &Project) -> Result<Vec<ObjectId>, ProjectError> {
         let mut ids = Vec::new();
         for output in &self.outputs {
-            if output.part == Part::Whole {
-                ids.push(output.id.clone());
-                continue;
-            }
-            match manifest_of(project.cache(), &*self.remote, &output.id, self.options)? {
-                Some(manifest) => {
-                    let entries = output.part.of(&manifest, &output.path)?;
-                    ids.extend(entries.into_iter().map(|entry| entry.md5.clone()));
-                }
-                None => ids.push(output.id.clone()),
-            }
+            ids.extend(self.objects_of(project, output)?);
         }
         Ok(ids)
+    }
+
+    /// What is meant of one output: itself, or the files of the part.
+    pub(super) fn objects_of(
+        &self,
+        project: &Project,
+        output: &Output,
+    ) -> Result<Vec<ObjectId>, ProjectError> {
+        if output.part == Part::Whole {
+            return Ok(vec![output.id.clone()]);
+        }
+        match manifest_of(project.cache(), &*self.remote, &output.id, self.options)? {
+            Some(manifest) => {
+                let entries = output.part.of(&manifest, &output.path)?;
+                Ok(entries.into_iter().map(|entry| entry.md5.clone()).collect())
+            }
+            None => Ok(vec![output.id.clone()]),
+        }
     }
 
     /// Puts the manifests of directories that are meant in part into the cache; how many came from

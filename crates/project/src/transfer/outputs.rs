@@ -27,7 +27,7 @@ pub enum SkipReason {
     Imported,
     /// It is recorded with a hash that is not MD5.
     UnknownHash,
-    /// It is recorded file by file for a remote that keeps versions.
+    /// It is recorded for a remote that keeps versions, without the hashes of its files.
     CloudVersioned,
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Output {
     pub(crate) pushed: bool,
     /// How much of it is meant.
     pub(crate) part: Part,
-    /// In bytes, where it is recorded.
-    pub(crate) size: Option<u64>,
+    /// What is recorded of it.
+    pub(crate) entry: OutputEntry,
 }
 
 /// What the targets name: outputs, places in directories, `.dvc` files or stages; everything if
@@ -154,21 +154,21 @@ pub(crate) fn outputs(
         }
         if recorded.imported {
             skip(SkipReason::Imported);
-        } else if entry.files.is_some() || entry.cloud.is_some() {
-            skip(SkipReason::CloudVersioned);
-        } else if let Some(id) = entry.md5 {
+        } else if let Some(id) = entry.md5.clone() {
             if id.is_legacy() || entry.hash.as_deref() == Some("md5") {
                 chosen.push(Output {
                     path,
                     id,
-                    remote: entry.remote,
+                    remote: entry.remote.clone(),
                     pushed: entry.push,
                     part,
-                    size: entry.size,
+                    entry,
                 });
             } else {
                 skip(SkipReason::UnknownHash);
             }
+        } else if entry.files.is_some() || entry.cloud.is_some() {
+            skip(SkipReason::CloudVersioned);
         }
     }
     Ok((chosen, skipped))

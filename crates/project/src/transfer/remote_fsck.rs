@@ -10,9 +10,10 @@ use ketch_store::{Reporter, StoreError};
 use serde::Serialize;
 
 use super::RemoteChoice;
+use super::cloud_versioned::states;
 use super::layout::check_names;
 use super::outputs::outputs;
-use super::remotes::levels;
+use super::remotes::{Group, levels};
 use crate::{Project, ProjectError};
 
 /// What a remote is like.
@@ -31,7 +32,8 @@ impl RemoteFsckReport {
 }
 
 /// Reads every object of a remote and hashes it, whatever layout the remote has, and looks for what
-/// the outputs of the work tree need. Changes nothing and takes no lock.
+/// the outputs of the work tree need. Of versions that a remote keeps it is only asked whether they are
+/// there. Changes nothing and takes no lock.
 pub fn remote_fsck(
     project: &Project,
     choice: &RemoteChoice,
@@ -49,21 +51,37 @@ pub fn remote_fsck(
     let listed = list_objects(&*remote, options).map_err(StoreError::from)?;
     let mut ids: BTreeSet<ObjectId> = listed.into_iter().collect();
     let (outputs, _) = outputs(project, &[])?;
+    let group = Group {
+        remote,
+        options,
+        versioning: settings.versioning().map_err(StoreError::from)?,
+        outputs: Vec::new(),
+    };
+    let remote = &group.remote;
+    let mut missing: BTreeSet<ObjectId> = BTreeSet::new();
     for output in outputs.into_iter().filter(|output| output.pushed) {
         // An output with a remote of its own is not expected here.
-        if output.remote.is_some_and(|own| own != settings.name) {
+        let own = output.remote.as_ref();
+        if own.is_some_and(|own| *own != settings.name) {
+            continue;
+        }
+        if let Some(files) = states(project, &group, &output)? {
+            let absent = files.into_iter().filter(|file| !file.found.remote);
+            missing.extend(absent.map(|file| file.id));
             continue;
         }
         // A manifest that is damaged is found below.
         if output.id.is_directory()
-            && let Ok(Some(manifest)) = manifest_of(project.cache(), &*remote, &output.id, options)
+            && let Ok(Some(manifest)) = manifest_of(project.cache(), &**remote, &output.id, options)
         {
             ids.extend(manifest.entries().iter().map(|entry| entry.md5.clone()));
         }
         ids.insert(output.id);
     }
     let ids: Vec<ObjectId> = ids.into_iter().collect();
-    let check = check_objects(&*remote, &ids, options, reporter).map_err(StoreError::from)?;
+    let mut check = check_objects(&**remote, &ids, options, reporter).map_err(StoreError::from)?;
+    missing.extend(check.missing);
+    check.missing = missing.into_iter().collect();
     Ok(RemoteFsckReport {
         remote: settings.name,
         check,

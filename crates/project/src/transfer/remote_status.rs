@@ -7,7 +7,9 @@ use ketch_dvc::ObjectId;
 use ketch_store::remote::{compare, manifest_of};
 use serde::Serialize;
 
+use super::cloud_versioned::{FileState, by_record, states};
 use super::history::selected;
+use super::outputs::Output;
 use super::{Skipped, TransferSelection};
 use crate::inside::Part;
 use crate::{Project, ProjectError};
@@ -70,9 +72,23 @@ pub fn remote_status(
     project: &Project,
     options: &TransferSelection,
 ) -> Result<RemoteStatusReport, ProjectError> {
-    let (wanted, skipped) = selected(project, options)?;
+    let (mut wanted, skipped) = selected(project, options)?;
+    if options.remote.name.is_none() {
+        by_record(&mut wanted);
+    }
     let mut outputs = Vec::new();
-    for group in options.remote.groups(project, wanted)? {
+    for mut group in options.remote.groups(project, wanted)? {
+        let mut by_hash = Vec::new();
+        for output in std::mem::take(&mut group.outputs) {
+            match states(project, &group, &output)? {
+                Some(files) => outputs.push(of_files(&output, group.remote.name(), files)),
+                None => by_hash.push(output),
+            }
+        }
+        group.outputs = by_hash;
+        if group.outputs.is_empty() {
+            continue;
+        }
         let wanted = group.objects(project)?;
         let found = compare(project.cache(), &*group.remote, &wanted, group.options)?;
         let lists = [
@@ -136,4 +152,49 @@ pub fn remote_status(
         }
     }
     Ok(RemoteStatusReport { outputs, skipped })
+}
+
+/// An output on a remote that keeps versions.
+fn of_files(output: &Output, remote: &str, files: Vec<FileState>) -> OutputRemoteStatus {
+    let mut status = OutputRemoteStatus {
+        path: output.path.clone(),
+        remote: remote.to_owned(),
+        state: RemoteState::InSync,
+        both: 0,
+        only_cache: 0,
+        only_remote: 0,
+        neither: 0,
+        objects: Vec::new(),
+    };
+    for FileState { path, found, .. } in files {
+        let state = match (found.cached, found.remote) {
+            (true, true) => {
+                status.both += 1;
+                continue;
+            }
+            (true, false) => {
+                status.only_cache += 1;
+                RemoteState::New
+            }
+            (false, true) => {
+                status.only_remote += 1;
+                RemoteState::Deleted
+            }
+            (false, false) => {
+                status.neither += 1;
+                RemoteState::Missing
+            }
+        };
+        status.objects.push(RemoteObject { path, state });
+    }
+    status.state = if status.neither > 0 {
+        RemoteState::Missing
+    } else if status.only_cache > 0 {
+        RemoteState::New
+    } else if status.only_remote > 0 {
+        RemoteState::Deleted
+    } else {
+        RemoteState::InSync
+    };
+    status
 }

@@ -5,7 +5,8 @@ use indexmap::IndexMap;
 use ketch_dvc::Config;
 use ketch_store::StoreError;
 use ketch_store::remote::{
-    ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, open_remote,
+    ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, Versioning,
+    open_remote,
 };
 
 use super::layout::{check_names, with_layout};
@@ -32,6 +33,7 @@ pub struct RemoteChoice {
 pub(super) struct Group {
     pub(super) remote: Box<dyn Remote>,
     pub(super) options: TransferOptions,
+    pub(super) versioning: Versioning,
     pub(super) outputs: Vec<Output>,
 }
 
@@ -72,6 +74,7 @@ impl RemoteChoice {
             .map(|(settings, outputs)| {
                 Ok(Group {
                     remote: self.open(project, &settings)?,
+                    versioning: settings.versioning().map_err(StoreError::from)?,
                     options: TransferOptions {
                         jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
                         retry: self.retry,
@@ -107,6 +110,7 @@ impl RemoteChoice {
         Ok(Group {
             remote,
             options,
+            versioning: Versioning::None,
             outputs: Vec::new(),
         })
     }

@@ -25,4 +25,5 @@ mod repro;
 mod runs;
 mod sandbox;
 mod transfer;
+mod versioned_remotes;
 mod worktree;

@@ -161,7 +161,9 @@ fn tell(printer: &Printer, moved: &Moved, done: &str) {
             SkipReason::NotPushed => continue,
             SkipReason::Imported => "it comes from another repository, whose remote has it",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
-            SkipReason::CloudVersioned => "it is recorded for a remote that keeps versions",
+            SkipReason::CloudVersioned => {
+                "it is recorded for a remote that keeps versions, without its hashes"
+            }
         };
         printer.note(format_args!("`{}` was left out: {why}", output.path));
     }

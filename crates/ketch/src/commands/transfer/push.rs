@@ -8,7 +8,7 @@ use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
-use crate::workspace::open_project;
+use crate::workspace::{files_from_here, open_project};
 
 /// Send data to a remote
 ///
@@ -41,6 +41,12 @@ pub(in crate::commands) fn run(
         run_cache: &runs,
     });
     tell(printer, &moved, "pushed");
+    if !moved.changed_files.is_empty() {
+        printer.hint(format_args!(
+            "record the versions in Git: `git add {}`",
+            files_from_here(&project, settings, &moved.changed_files).join(" ")
+        ));
+    }
     let whole = tell_runs(printer, runs.as_ref(), "pushed");
     Ok(status(moved.is_complete() && whole))
 }
