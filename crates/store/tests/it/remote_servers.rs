@@ -66,6 +66,8 @@ impl Server {
                 "-webdav",
             ])
             .args(["-volume.max=20", "-master.volumeSizeLimitMB=64"])
+            // Two more servers on ports of their own, which a second run beside this one would want too.
+            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
             .arg(format!("-dir={data}"))
             .arg(format!("-s3.config={config}"));
         // Ports of gRPC are 10000 above the others unless given, which may not be a port at all.
