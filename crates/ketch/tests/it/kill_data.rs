@@ -307,10 +307,7 @@ fn kill_often(scenes: &[Scene], case: &Case<'_>) {
         "ketch {}: {kills} runs, {hit} killed at work, within {durations:?}",
         case.name
     ));
-    assert!(
-        hit * 4 >= kills || kills < 4,
-        "{hit} of {kills} were killed"
-    );
+    assert!(hit > 0 || kills < 8, "none of {kills} was killed at work");
 }
 
 /// Whether the command was still at work.

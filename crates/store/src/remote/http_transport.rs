@@ -75,6 +75,8 @@ impl fmt::Debug for BlockingTransport {
 
 /// How much of an answer is handed on at a time.
 const CHUNK: usize = 1 << 18;
+/// Bytes of an answer that tells of a failure.
+const LONGEST_FAILURE: u64 = 1 << 20;
 
 impl BlockingTransport {
     pub(crate) fn new(
@@ -152,8 +154,16 @@ impl BlockingTransport {
             .get(header::CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse().ok())
             .filter(|_| !is_head);
+        let reader = body.into_reader();
+        // What a server says of a failure is held as a whole; it need not be all of it.
+        let failed = parts.status.is_client_error() || parts.status.is_server_error();
+        let (reader, length): (Box<dyn Read + Send>, _) = if failed {
+            (Box::new(reader.take(LONGEST_FAILURE)), None)
+        } else {
+            (Box::new(reader), length)
+        };
         let chunks = Chunks {
-            reader: Mutex::new(Box::new(body.into_reader())),
+            reader: Mutex::new(reader),
         };
         Ok(Response::from_parts(parts, HttpBody::new(chunks, length)))
     }

@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use ketch_dvc::ObjectId;
-use ketch_store::remote::{Remote, RemoteError, RemoteSettings, download, open_remote, upload};
+use ketch_store::remote::{
+    FailureKind, Remote, RemoteError, RemoteSettings, download, open_remote, upload,
+};
 use ketch_store::{Silent, StoreError, hash_bytes};
 
 use crate::Sandbox;
@@ -345,4 +347,30 @@ fn nobody_is_there() {
             .contains("100 of 100 objects could not be fetched"),
         "{error}"
     );
+}
+
+#[test]
+fn a_refusal_that_never_ends_is_cut_short() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/store", listener.local_addr().unwrap());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { break };
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n");
+            while stream.write_all(&[b'x'; 4096]).is_ok() {}
+        }
+    });
+    let remote = open_remote(&RemoteSettings::new("web", url)).unwrap();
+    let error = remote.read("some/object", &mut Vec::new()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            RemoteError::Failed {
+                kind: FailureKind::Denied,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().len() < 10_000);
 }

@@ -22,6 +22,8 @@ use packet::{Attributes, Reply, Request};
 use super::{Capabilities, ConnectionTrouble, FailureKind, Remote, RemoteError};
 
 const JOBS: usize = 16;
+/// More names than any folder of objects has.
+const MOST_NAMES: usize = 10_000_000;
 
 /// Makes a command that starts `ssh`, and keeps what that needs until the connection is made.
 pub(crate) type Program =
@@ -435,7 +437,10 @@ impl Connection {
         let mut names = Vec::new();
         let read = loop {
             match self.request(packet::READDIR, |request| request.bytes(&handle)) {
-                Ok(Reply::Names(more)) => names.extend(more),
+                // A server that never comes to an end would fill the memory.
+                Ok(Reply::Names(more)) if !more.is_empty() && names.len() < MOST_NAMES => {
+                    names.extend(more);
+                }
                 Err(SftpError::Status {
                     code: packet::NO_MORE,
                     ..
