@@ -3,7 +3,7 @@
 
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{Key, Value};
-use ketch_dvc::{DvcFile, LockFile, ObjectId, OutputEntry, StageLock};
+use ketch_dvc::{CloudVersion, DvcFile, LockFile, ObjectId, OutputEntry, StageLock, VersionedFile};
 use proptest::prelude::*;
 
 use crate::values::{text, value};
@@ -35,14 +35,38 @@ fn some_value() -> impl Strategy<Value = Value> {
     value().prop_filter("something", |value| *value != Value::Null)
 }
 
+fn version() -> impl Strategy<Value = CloudVersion> {
+    (name(), maybe(name()), name()).prop_map(|(remote, version_id, etag)| CloudVersion {
+        remote,
+        version_id,
+        etag: Some(etag),
+    })
+}
+
+/// The files of a directory on a remote that keeps versions.
+fn files() -> impl Strategy<Value = Vec<VersionedFile>> {
+    let file = (any::<[u8; 16]>(), any::<u32>(), maybe(version()));
+    prop::collection::btree_map("[a-z]{1,4}(/[a-z]{5,8})?", file, 1..4).prop_map(|files| {
+        files
+            .into_iter()
+            .map(|(relpath, (digest, size, version))| VersionedFile {
+                relpath,
+                md5: ObjectId::file_from_digest(digest),
+                size: Some(size.into()),
+                version,
+            })
+            .collect()
+    })
+}
+
 /// What the content was, in any of the ways in which it is said.
 fn state() -> impl Strategy<Value = OutputEntry> {
     let md5 = maybe((any::<[u8; 16]>(), any::<bool>(), any::<bool>()));
-    let versions = (maybe(name()), maybe(name()), maybe(mapping()));
+    let versions = (maybe(name()), maybe(name()), maybe(version()));
     (
         (name(), md5, maybe(any::<u64>()), maybe(any::<u64>())),
         (any::<bool>(), maybe("[a-f0-9]{1,40}"), versions),
-        maybe(prop::collection::vec(mapping(), 1..3)),
+        maybe(files()),
     )
         .prop_map(
             |((path, md5, size, nfiles), (executable, checksum, versions), files)| {
@@ -62,8 +86,15 @@ fn state() -> impl Strategy<Value = OutputEntry> {
                 (entry.size, entry.nfiles) = (size, nfiles);
                 entry.is_executable = executable;
                 entry.checksum = checksum;
-                (entry.etag, entry.version_id, entry.cloud) = versions;
-                entry.files = files.map(Value::Sequence);
+                let (etag, version_id, cloud) = versions;
+                (entry.etag, entry.version_id) = (etag, version_id);
+                entry.set_cloud_version(cloud.as_ref());
+                if let Some(files) = files {
+                    // Nothing else is said of such a directory.
+                    entry = OutputEntry::new(entry.path);
+                    entry.hash = Some("md5".to_owned());
+                    entry.set_versioned_files(files).unwrap();
+                }
                 entry
             },
         )
