@@ -7,7 +7,7 @@ use ketch_dvc::{DvcFile, Manifest, ManifestEntry, ObjectId, OutputEntry};
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
-use crate::content::{Content, Hasher, save_as, save_untouched};
+use crate::content::{self, Content, save_as, save_untouched};
 use crate::partial::{keep_absent, store};
 use crate::paths::{overlap, read_if_there, relative};
 use crate::stage::{Index, TrackedData};
@@ -184,11 +184,11 @@ fn taken(
     match what {
         AddedContent::Linked => save_as(project, path, recorded, reporter),
         AddedContent::Copied => save_untouched(project, path, reporter),
-        AddedContent::Recorded => Hasher::default()
-            .content(project, path, reporter)?
-            .ok_or_else(|| ProjectError::NotRecorded {
+        AddedContent::Recorded => {
+            content::content(project, path, reporter)?.ok_or_else(|| ProjectError::NotRecorded {
                 path: project.shown(path),
-            }),
+            })
+        }
     }
 }
 

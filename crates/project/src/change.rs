@@ -9,7 +9,7 @@ use ketch_dvc::{ObjectId, OutputEntry, StageLock, params};
 use ketch_store::Reporter;
 use serde::Serialize;
 
-use crate::content::{Hasher, is_cached};
+use crate::content::{self, is_cached};
 use crate::paths::read_if_there;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -118,7 +118,6 @@ pub(crate) fn inspect(
     project: &Project,
     index: &Index,
     stage: &Stage,
-    hasher: &Hasher,
     reporter: &dyn Reporter,
 ) -> Result<Inspection, ProjectError> {
     let recorded = index.recorded(stage);
@@ -128,7 +127,7 @@ pub(crate) fn inspect(
     let mut deps = Vec::new();
     for path in &spec.deps {
         let known = recorded.and_then(|recorded| known_id(&recorded.deps, path));
-        let content = hasher.content_as(project, &stage.resolve(path), known, reporter)?;
+        let content = content::content_as(project, &stage.resolve(path), known, reporter)?;
         deps.push(content.map_or_else(|| OutputEntry::new(path), |content| content.entry(path)));
     }
     deps.sort_by(|left, right| left.path.cmp(&right.path));
@@ -177,7 +176,7 @@ pub(crate) fn inspect(
         let Some(recorded) = recorded else { break };
         let known = recorded.outs.iter().find(|known| known.path == out.path);
         let known_id = known.and_then(|known| known.md5.as_ref());
-        let content = hasher.content_as(project, &stage.resolve(&out.path), known_id, reporter)?;
+        let content = content::content_as(project, &stage.resolve(&out.path), known_id, reporter)?;
         let entry = content.map_or_else(
             || OutputEntry::new(&out.path),
             |content| content.entry(&out.path),

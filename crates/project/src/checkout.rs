@@ -5,7 +5,7 @@ use ketch_dvc::{ObjectId, OutputEntry};
 use ketch_store::Reporter;
 use serde::Serialize;
 
-use crate::content::{Hasher, is_cached, restore};
+use crate::content::{self, is_cached, restore};
 use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
 use crate::stage::{Index, check_place};
@@ -78,7 +78,6 @@ pub fn checkout_linked(
 ) -> Result<CheckoutReport, ProjectError> {
     let _lock = project.lock()?;
     let index = Index::load(project)?;
-    let hasher = Hasher::default();
     let mut report = CheckoutReport::default();
     let mut pending = Vec::new();
     let mut again = Vec::new();
@@ -89,7 +88,7 @@ pub fn checkout_linked(
             partly.push(found);
             continue;
         }
-        let content = hasher.content_as(project, &path, entry.md5.as_ref(), reporter)?;
+        let content = content::content_as(project, &path, entry.md5.as_ref(), reporter)?;
         if content.as_ref().map(|content| &content.id) == entry.md5.as_ref() {
             report.unchanged.push(project.shown(&path));
             if links == Relink::Anew && is_cached(project, &entry) {

@@ -43,62 +43,59 @@ impl Content {
     }
 }
 
-/// Hashes paths; what the project's state index knows is not read.
-#[derive(Debug, Default)]
-pub(crate) struct Hasher {}
-
-impl Hasher {
-    /// What is at `path`; nothing if nothing is there. Only what has changed is read.
-    #[expect(clippy::unused_self, reason = "what it knew is in the state index now")]
-    pub(crate) fn content(
-        &self,
-        project: &Project,
-        path: &Utf8Path,
-        reporter: &dyn Reporter,
-    ) -> Result<Option<Content>, ProjectError> {
-        let metadata = match fs_err::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) if is_absence(&error) => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        if metadata.is_dir() {
-            let found = project
-                .cache()
-                .hash_directory(project.root(), path, reporter)?;
-            return Ok(Some(Content {
-                id: found.id,
-                size: found.size,
-                files: Some(found.files),
-                executable: false,
-            }));
-        }
-        let found = project.cache().hash_file(path, reporter)?;
-        Ok(Some(Content {
+/// What is at `path`; nothing if nothing is there. Only what has changed is read: the project's
+/// state index knows the rest.
+pub(crate) fn content(
+    project: &Project,
+    path: &Utf8Path,
+    reporter: &dyn Reporter,
+) -> Result<Option<Content>, ProjectError> {
+    let Some(metadata) = look(path)? else {
+        return Ok(None);
+    };
+    if metadata.is_dir() {
+        let found = project
+            .cache()
+            .hash_directory(project.root(), path, reporter)?;
+        return Ok(Some(Content {
             id: found.id,
             size: found.size,
-            files: None,
-            executable: found.executable,
-        }))
+            files: Some(found.files),
+            executable: false,
+        }));
     }
+    let found = project.cache().hash_file(path, reporter)?;
+    Ok(Some(Content {
+        id: found.id,
+        size: found.size,
+        files: None,
+        executable: found.executable,
+    }))
 }
 
-impl Hasher {
-    /// What is at `path`, by the hash that it was recorded with as long as it has not changed. What
-    /// was recorded by DVC 2 and has changed since is hashed as DVC 3 does, as it does too.
-    pub(crate) fn content_as(
-        &self,
-        project: &Project,
-        path: &Utf8Path,
-        recorded: Option<&ObjectId>,
-        reporter: &dyn Reporter,
-    ) -> Result<Option<Content>, ProjectError> {
-        if let Some(recorded) = recorded.filter(|id| id.is_legacy())
-            && let Some(content) = legacy_content(project, path, reporter)?
-            && content.id == *recorded
-        {
-            return Ok(Some(content));
-        }
-        self.content(project, path, reporter)
+/// What is at `path`, by the hash that it was recorded with as long as it has not changed. What
+/// was recorded by DVC 2 and has changed since is hashed as DVC 3 does, as it does too.
+pub(crate) fn content_as(
+    project: &Project,
+    path: &Utf8Path,
+    recorded: Option<&ObjectId>,
+    reporter: &dyn Reporter,
+) -> Result<Option<Content>, ProjectError> {
+    if let Some(recorded) = recorded.filter(|id| id.is_legacy())
+        && let Some(content) = legacy_content(project, path, reporter)?
+        && content.id == *recorded
+    {
+        return Ok(Some(content));
+    }
+    content(project, path, reporter)
+}
+
+/// What `stat` says of a path; nothing if nothing is there.
+fn look(path: &Utf8Path) -> Result<Option<std::fs::Metadata>, ProjectError> {
+    match fs_err::metadata(path) {
+        Ok(metadata) => Ok(Some(metadata)),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -108,10 +105,8 @@ pub(crate) fn legacy_content(
     path: &Utf8Path,
     reporter: &dyn Reporter,
 ) -> Result<Option<Content>, ProjectError> {
-    let metadata = match fs_err::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absence(&error) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let Some(metadata) = look(path)? else {
+        return Ok(None);
     };
     if metadata.is_dir() {
         let (id, manifest, size) =

@@ -7,7 +7,7 @@ use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use ketch_dvc::{Manifest, ManifestEntry, ObjectId};
 use ketch_store::{Reporter, walk_directory};
 
-use crate::content::Hasher;
+use crate::content;
 use crate::paths::join;
 use crate::trash::keep_unsaved;
 use crate::{CheckoutOptions, CheckoutReport, Overwrite, Project, ProjectError};
@@ -120,7 +120,7 @@ impl PartialCheckout {
             if there.as_ref().is_ok_and(std::fs::Metadata::is_dir) {
                 return Err(occupied(project, &path));
             }
-            let now = Hasher::default().content_as(project, &path, Some(&entry.md5), reporter)?;
+            let now = content::content_as(project, &path, Some(&entry.md5), reporter)?;
             if now.is_some_and(|content| content.id == entry.md5) {
                 continue;
             }

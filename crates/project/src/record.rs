@@ -6,7 +6,7 @@ use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
 use crate::change::{Change, inspect};
-use crate::content::{Content, Hasher, is_cached, save_as, save_unlinked};
+use crate::content::{self, Content, is_cached, save_as, save_unlinked};
 use crate::partial::keep_absent;
 use crate::paths::join;
 use crate::stage::{Index, Stage, TrackedData, read_lock};
@@ -84,7 +84,6 @@ pub fn record_as(
 ) -> Result<RecordReport, ProjectError> {
     let _lock = project.lock()?;
     let index = Index::load(project)?;
-    let hasher = Hasher::default();
     let mut report = RecordReport::default();
     let mut data = Vec::new();
     let mut stages = Vec::new();
@@ -109,7 +108,7 @@ pub fn record_as(
         let outs: Vec<_> = stage.outputs().map(|(_, path)| path).collect();
         if wanted(&|target| stage.address == target || outs.contains(&join(project.root(), target)))
         {
-            let inspection = inspect(project, &index, stage, &hasher, reporter)?;
+            let inspection = inspect(project, &index, stage, reporter)?;
             refuse(stage, &inspection.changes, options.inputs)?;
             stages.push((stage, inspection.now));
         }
@@ -160,8 +159,7 @@ fn record_data(
     let shown = project.shown(&tracked.path);
     crate::paths::relative(project.root(), &tracked.path)?;
     let known = tracked.entry.md5.as_ref();
-    let hasher = Hasher::default();
-    let Some(content) = hasher.content_as(project, &tracked.path, known, reporter)? else {
+    let Some(content) = content::content_as(project, &tracked.path, known, reporter)? else {
         return Err(ProjectError::MissingOutput {
             stage: format!("`{}`", project.shown(&tracked.file)),
             path: shown,
@@ -217,7 +215,6 @@ fn record_stage(
             path: absent.path.clone().into(),
         });
     }
-    let hasher = Hasher::default();
     let mut outs = Vec::new();
     for (out, path) in stage.outputs() {
         crate::paths::relative(project.root(), &path)?;
@@ -236,9 +233,7 @@ fn record_stage(
             what.save(project, &path, known, reporter)?
         } else {
             let known = known.and_then(|known| known.md5.as_ref());
-            hasher
-                .content_as(project, &path, known, reporter)?
-                .ok_or_else(missing)?
+            content::content_as(project, &path, known, reporter)?.ok_or_else(missing)?
         };
         let mut entry = content.entry(&out.path);
         if let Some(known) = known {

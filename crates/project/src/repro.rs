@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::change::{Change, Inspection, inspect};
 use crate::command::{self, Surroundings};
-use crate::content::{Hasher, is_cached, restore, save_as};
+use crate::content::{self, is_cached, restore, save_as};
 use crate::graph::{StageGraph, wanted_stages};
 use crate::stage::{Index, Stage, read_lock};
 use crate::versioned::keep_versions;
@@ -121,14 +121,12 @@ pub fn repro(
     let index = Index::load(project)?;
     let graph = StageGraph::build(&index)?;
     let order = graph.order(&wanted_stages(project, &index, &options.targets)?);
-    let hasher = Hasher::default();
     let mut report = ReproReport { stages: Vec::new() };
     for stage in order.iter().filter_map(|place| index.stages.get(*place)) {
         let work = Work {
             project,
             index: &index,
             stage,
-            hasher: &hasher,
             options,
             reporter,
         };
@@ -148,7 +146,6 @@ struct Work<'a> {
     project: &'a Project,
     index: &'a Index,
     stage: &'a Stage,
-    hasher: &'a Hasher,
     options: &'a ReproOptions,
     reporter: &'a dyn ReproReporter,
 }
@@ -248,13 +245,7 @@ impl Work<'_> {
     }
 
     fn inspect(&self) -> Result<Inspection, ProjectError> {
-        let mut inspection = inspect(
-            self.project,
-            self.index,
-            self.stage,
-            self.hasher,
-            self.files(),
-        )?;
+        let mut inspection = inspect(self.project, self.index, self.stage, self.files())?;
         if self.options.force == Force::Yes && !self.stage.spec.frozen {
             inspection.changes.push(Change::Forced);
         }
@@ -402,8 +393,7 @@ impl Work<'_> {
                 save_as(self.project, &path, self.known(&out.path), self.files())?
             } else {
                 let known = self.known(&out.path).and_then(|known| known.md5.as_ref());
-                self.hasher
-                    .content_as(self.project, &path, known, self.files())?
+                content::content_as(self.project, &path, known, self.files())?
                     .ok_or_else(missing)?
             };
             let mut entry = content.entry(&out.path);

@@ -5,7 +5,7 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::change::{Change, FileState, inspect};
-use crate::content::{Hasher, is_cached};
+use crate::content::{self, is_cached};
 use crate::paths::join;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -86,7 +86,6 @@ pub fn status_of(
 ) -> Result<StatusReport, ProjectError> {
     let look = options.cache == CacheCheck::Done;
     let index = Index::load(project)?;
-    let hasher = Hasher::default();
     let mut stages = Vec::new();
     let mut known = vec![false; options.targets.len()];
     let mut wanted = |names: &dyn Fn(&str) -> bool| {
@@ -106,7 +105,7 @@ pub fn status_of(
         }) {
             continue;
         }
-        let inspection = inspect(project, &index, stage, &hasher, reporter)?;
+        let inspection = inspect(project, &index, stage, reporter)?;
         let mut changes = inspection.changes;
         changes.extend(inspection.restorable.into_iter().map(|out| Change::Output {
             path: out.path,
@@ -134,7 +133,7 @@ pub fn status_of(
             continue;
         }
         let content =
-            hasher.content_as(project, &tracked.path, tracked.entry.md5.as_ref(), reporter)?;
+            content::content_as(project, &tracked.path, tracked.entry.md5.as_ref(), reporter)?;
         let state = match (content.map(|content| content.id), &tracked.entry.md5) {
             (None, _) => Some(FileState::Missing),
             (Some(_), None) => Some(FileState::New),

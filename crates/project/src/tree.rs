@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 use ketch_store::{Reporter, hash_directory};
 
-use crate::content::{Hasher, legacy_content};
+use crate::content::{self, legacy_content};
 use crate::snapshot::Recorded;
 use crate::versioned::manifest_of;
 use crate::{Project, ProjectError};
@@ -73,7 +73,6 @@ impl Tree {
         depth: Depth,
         reporter: &dyn Reporter,
     ) -> Result<Self, ProjectError> {
-        let hasher = Hasher::default();
         let mut tree = Self::default();
         for output in outputs {
             let path = project.root().join(&output.path);
@@ -104,7 +103,7 @@ impl Tree {
                         .iter()
                         .map(|entry| (output.path.join(&entry.relpath), entry.md5.clone())),
                 );
-            } else if let Some(content) = hasher.content(project, &path, reporter)? {
+            } else if let Some(content) = content::content(project, &path, reporter)? {
                 tree.items.insert(output.path.clone(), content.id);
             }
         }
