@@ -20,6 +20,7 @@ mod mutation;
 mod output;
 mod peer;
 mod project;
+mod web_server;
 
 pub use forgotten::assert_no_forgotten_test_files;
 pub use kill::kill_after_line;
@@ -27,3 +28,4 @@ pub use mutation::{run_within_limits, seeds, with_damage};
 pub use output::CommandOutput;
 pub use peer::peer;
 pub use project::TestProject;
+pub use web_server::WebServer;

@@ -20,6 +20,7 @@ mod registry;
 mod support;
 mod transfer;
 mod up;
+mod web_remote;
 
 #[test]
 fn no_test_file_is_forgotten() {

@@ -8,8 +8,6 @@ use super::{RemoteError, Versions};
 /// What a remote can do beyond being read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Objects can be written and deleted.
-    pub write: bool,
     /// Objects can be listed by folder; otherwise each is asked for by itself.
     pub list: bool,
     /// Asking for one object costs next to nothing, so that listing is never worth it.

@@ -36,8 +36,32 @@ pub enum RemoteError {
         expected: &'static str,
     },
 
-    #[error("remote `{remote}` can only be read")]
-    ReadOnly { remote: String },
+    /// A file that an option names.
+    #[error("remote `{remote}`: the file of `{key}` cannot be read")]
+    OptionFile {
+        remote: String,
+        key: &'static str,
+        source: io::Error,
+    },
+
+    #[error("remote `{remote}`: the server takes no {method} requests there ({status})")]
+    NotAccepted {
+        remote: String,
+        method: String,
+        /// Number and words of the answer.
+        status: String,
+    },
+
+    /// The server said yes to an upload and has something else, or nothing.
+    #[error("remote `{remote}`: the server did not keep `{object}`: {}", kept(*.size, *.found))]
+    NotKept {
+        remote: String,
+        object: String,
+        /// In bytes, as sent.
+        size: u64,
+        /// In bytes, if there is anything.
+        found: Option<u64>,
+    },
 
     /// One request failed.
     #[error("remote `{remote}`: cannot {action} `{object}`")]
@@ -128,6 +152,13 @@ pub enum ConnectionTrouble {
     Unreachable,
 }
 
+fn kept(size: u64, found: Option<u64>) -> String {
+    match found {
+        Some(found) => format!("{size} bytes were sent, {found} are there"),
+        None => "it is not there".to_owned(),
+    }
+}
+
 impl RemoteError {
     /// Whether trying again may help.
     pub fn is_transient(&self) -> bool {
@@ -185,7 +216,20 @@ impl RemoteError {
             Self::InvalidOption { remote, key, .. } => Some(format!(
                 "set it with `ketch remote modify {remote} {key} VALUE`"
             )),
-            Self::ReadOnly { .. } => Some("push to another remote with `--remote NAME`".into()),
+            Self::OptionFile { remote, key, .. } => Some(format!(
+                "check the path, or take it away with `ketch remote modify --unset {remote} {key}`"
+            )),
+            Self::NotAccepted { remote, method, .. } if method == "POST" => Some(format!(
+                "`ketch remote modify {remote} method PUT` if it takes those; or push to another remote with `--remote NAME`"
+            )),
+            Self::NotAccepted { .. } => Some(
+                "check the remote's `url`, and that the server's configuration allows it; or take another remote with `--remote NAME`"
+                    .into(),
+            ),
+            Self::NotKept { .. } => Some(
+                "a server that keeps files must store the body of an upload under its address"
+                    .into(),
+            ),
             Self::Failed { kind, .. } => match kind {
                 FailureKind::Transient => Some(
                     "check the network and run it again; what has arrived is not sent again".into(),

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -14,17 +14,12 @@ use futures_core::Stream;
 
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use ureq::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use ureq::tls::{RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
+use ureq::{AsSendBody, SendBody};
 
 use super::object_service::Timeouts;
+use super::trust::Trust;
 use super::{RemoteError, RemoteSettings};
-
-/// Whether a server must prove who it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verification {
-    On,
-    Off,
-}
 
 /// A header that proves who asks: for one server, and none that it sends us on to.
 pub(crate) struct SecretHeader {
@@ -51,7 +46,7 @@ impl SecretHeader {
 }
 
 pub(crate) struct BlockingTransport {
-    header: Option<SecretHeader>,
+    header: Option<Arc<SecretHeader>>,
     agent: ureq::Agent,
     /// For what a cloud tells its own machines; on any other machine nobody answers.
     metadata: ureq::Agent,
@@ -79,15 +74,11 @@ const CHUNK: usize = 1 << 18;
 const LONGEST_FAILURE: u64 = 1 << 20;
 
 impl BlockingTransport {
-    pub(crate) fn new(
-        timeouts: Timeouts,
-        verification: Verification,
-        header: Option<SecretHeader>,
-    ) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, trust: Trust, header: Option<Arc<SecretHeader>>) -> Self {
         let tls = TlsConfig::builder()
-            // The machine's certificates: a company's own among them.
-            .root_certs(RootCerts::PlatformVerifier)
-            .disable_verification(verification == Verification::Off)
+            .root_certs(trust.roots)
+            .disable_verification(!trust.verify)
+            .client_cert(trust.client)
             .build();
         let config = |timeouts: Timeouts| {
             ureq::Agent::config_builder()
@@ -123,8 +114,8 @@ impl BlockingTransport {
         };
         let answer = if matches!(parts.method, Method::PUT | Method::POST | Method::PATCH) {
             let bytes = body.to_bytes();
-            if let Some(SecretHeader { name, value }) = &self.header {
-                parts.headers.insert(name, value.clone());
+            if let Some(header) = &self.header {
+                parts.headers.insert(&header.name, header.value.clone());
             }
             // Google says 308, without a place to go to, for «and the next part, please».
             let request = agent
@@ -220,6 +211,41 @@ impl BlockingTransport {
     }
 }
 
+impl BlockingTransport {
+    /// Makes a request whose body is the `size` bytes of `source`, as they are read, and gives the
+    /// status of the answer. Turns to other places are not taken: what was read is gone.
+    pub(crate) fn send(
+        &self,
+        mut request: Request<()>,
+        source: &mut dyn Read,
+        size: u64,
+    ) -> Result<StatusCode, ureq::Error> {
+        request
+            .headers_mut()
+            .insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+        self.status(request.map(|()| SendBody::from_reader(source)))
+    }
+
+    /// Makes a request without a body, and gives the status of the answer.
+    pub(crate) fn ask(&self, request: Request<()>) -> Result<StatusCode, ureq::Error> {
+        self.status(request)
+    }
+
+    fn status(&self, mut request: Request<impl AsSendBody>) -> Result<StatusCode, ureq::Error> {
+        if let Some(header) = &self.header {
+            let headers = request.headers_mut();
+            headers.insert(&header.name, header.value.clone());
+        }
+        let request = self
+            .agent
+            .configure_request(request)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .build();
+        Ok(self.agent.run(request)?.status())
+    }
+}
+
 impl HttpTransport for BlockingTransport {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         self.exchange(request)
@@ -255,7 +281,7 @@ impl Stream for Chunks {
 }
 
 /// An exchange without an answer: worth trying again, unless the request itself was the trouble.
-fn broken(error: &ureq::Error) -> Error {
+pub(crate) fn broken(error: &ureq::Error) -> Error {
     let transient = match error {
         // A certificate that proves nothing, for one.
         ureq::Error::Io(error) => !matches!(

@@ -28,7 +28,9 @@ mod settings;
 mod sftp;
 mod stream;
 mod transfer;
+mod trust;
 mod versions;
+mod web_server;
 mod workers;
 
 pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};

@@ -3,14 +3,15 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::RangeBounds;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use opendal::{Builder, ErrorKind, HttpTransporter, Metadata, OperationContext, Operator};
 use tokio::runtime::Runtime;
 
-use super::http_transport::{BlockingTransport, SecretHeader, Verification};
+use super::http_transport::{BlockingTransport, SecretHeader};
+use super::trust::Trust;
 use super::{
     Capabilities, FailureKind, ObjectFacts, ObjectVersion, Remote, RemoteError, RemoteSettings,
     Versions, is_not_there,
@@ -120,14 +121,9 @@ impl ObjectService {
         settings: &RemoteSettings,
         service: impl Builder,
         timeouts: Timeouts,
-        header: Option<SecretHeader>,
+        header: Option<Arc<SecretHeader>>,
     ) -> Result<Self, RemoteError> {
-        let verification = match settings.flag("ssl_verify") {
-            Ok(Some(false)) => Verification::Off,
-            Ok(_) => Verification::On,
-            Err(_) => return Err(settings.invalid("ssl_verify", "true or false")),
-        };
-        let transport = BlockingTransport::new(timeouts, verification, header);
+        let transport = BlockingTransport::new(timeouts, Trust::of(settings)?, header);
         let operator = Operator::new(service)
             .map_err(|error| failed(&settings.name, "open", &settings.url, error))?
             .with_context(
@@ -277,7 +273,6 @@ impl Remote for ObjectService {
     fn capabilities(&self) -> Capabilities {
         let capability = self.operator.info().capability();
         Capabilities {
-            write: capability.write,
             list: capability.list,
             cheap_lookup: false,
             jobs: JOBS,
@@ -348,11 +343,6 @@ impl Remote for ObjectService {
     }
 
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
-        if !self.capabilities().write {
-            return Err(RemoteError::ReadOnly {
-                remote: self.name.clone(),
-            });
-        }
         if !self.writes_in_place() {
             return self.write_under(key, source, size).map(drop);
         }
@@ -469,7 +459,12 @@ fn read_up_to(source: &mut dyn Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn failed(remote: &str, action: &'static str, object: &str, error: opendal::Error) -> RemoteError {
+pub(crate) fn failed(
+    remote: &str,
+    action: &'static str,
+    object: &str,
+    error: opendal::Error,
+) -> RemoteError {
     let kind = match error.kind() {
         _ if error.is_temporary() => FailureKind::Transient,
         ErrorKind::NotFound => FailureKind::NotFound,

@@ -31,12 +31,6 @@ pub fn replicate(
     options: TransferOptions,
     reporter: &dyn Reporter,
 ) -> Result<TransferReport, StoreError> {
-    if !to.capabilities().write {
-        return Err(RemoteError::ReadOnly {
-            remote: to.name().to_owned(),
-        }
-        .into());
-    }
     let copier = Copier {
         from,
         to,

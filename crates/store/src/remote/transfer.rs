@@ -59,12 +59,6 @@ pub fn upload(
     options: TransferOptions,
     reporter: &dyn Reporter,
 ) -> Result<TransferReport, StoreError> {
-    if !remote.capabilities().write {
-        return Err(RemoteError::ReadOnly {
-            remote: remote.name().to_owned(),
-        }
-        .into());
-    }
     let transfer = Transfer::new(cache, remote, options, reporter);
     let mut files: BTreeSet<ObjectId> = BTreeSet::new();
     let mut directories: BTreeMap<ObjectId, Manifest> = BTreeMap::new();

@@ -12,6 +12,8 @@ mod remote_faults;
 mod remote_http;
 mod remote_servers;
 mod remote_ssh;
+mod remote_tls;
+mod remote_web;
 mod state;
 mod walk;
 

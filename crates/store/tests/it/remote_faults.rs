@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ketch_dvc::ObjectId;
 use ketch_store::remote::{
-    FailureKind, Remote, RemoteError, RemoteSettings, download, open_remote, upload,
+    FailureKind, Remote, RemoteError, RemoteSettings, download, open_remote,
 };
 use ketch_store::{Silent, StoreError, hash_bytes};
 
@@ -72,10 +72,6 @@ impl Server {
             }
         });
         Self { url, asked }
-    }
-
-    fn remote(&self) -> Box<dyn Remote> {
-        self.remote_of(Kind::Web)
     }
 
     fn remote_of(&self, kind: Kind) -> Box<dyn Remote> {
@@ -296,8 +292,8 @@ fn clouds_are_tried_again_and_never_believed() {
 }
 
 #[test]
-fn a_cloud_that_takes_nothing_says_whether_to_try_again() {
-    for kind in [Kind::Amazon, Kind::Microsoft, Kind::Google] {
+fn a_server_that_takes_nothing_says_whether_to_try_again() {
+    for kind in [Kind::Web, Kind::Amazon, Kind::Microsoft, Kind::Google] {
         for (manners, again) in [
             (&[Manner::Busy][..], true),
             (&[Manner::Reset], true),
@@ -315,19 +311,6 @@ fn a_cloud_that_takes_nothing_says_whether_to_try_again() {
             assert_eq!(error.is_transient(), again, "{kind:?}: {error:?}");
         }
     }
-}
-
-#[test]
-fn a_web_server_is_read_only() {
-    let sandbox = Sandbox::new();
-    let server = Server::start(&[Manner::Honest]);
-    let id = sandbox.cache.add_bytes(b"new").unwrap();
-    let error = upload(&sandbox.cache, &*server.remote(), &[id], OPTIONS, &Silent).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Remote(RemoteError::ReadOnly { .. })),
-        "{error}"
-    );
-    assert_eq!(server.requests(), 0);
 }
 
 #[test]

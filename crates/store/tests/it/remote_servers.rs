@@ -1,7 +1,7 @@
 //! Against `SeaweedFS`: S3 with real signatures, and `WebDAV`.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -253,63 +253,4 @@ fn without_keys_of_its_own(server: &Server) {
         let hint = error.hint().unwrap_or_default();
         assert!(hint.contains("credentials"), "{variables:?}: {error:?}");
     }
-}
-
-/// Serves the current directory over TLS; says its port.
-const TLS_SERVER: &str = r#"
-import http.server, ssl
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("cert.pem", "key.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_address[1], flush=True)
-server.serve_forever()
-"#;
-
-#[test]
-fn a_server_must_prove_who_it_is_unless_told_otherwise() {
-    let Some(python) = peer("python/bin/python") else {
-        return;
-    };
-    let sandbox = Sandbox::new();
-    let made = Command::new("openssl")
-        .args([
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-        ])
-        .args([
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ])
-        .args(["-keyout", "key.pem", "-out", "cert.pem"])
-        .current_dir(&sandbox.root)
-        .output();
-    if made.is_err() {
-        println!("skipped: there is no `openssl` to make a certificate with");
-        return;
-    }
-    sandbox.write("files/md5/00/x", "over TLS");
-    let mut child = Command::new(python)
-        .args(["-c", TLS_SERVER])
-        .current_dir(&sandbox.root)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let url = format!("https://127.0.0.1:{}", line.trim());
-    let ask = |verify: &str| {
-        let settings = RemoteSettings::new("web", &url).with("ssl_verify", verify);
-        open_remote(&settings).unwrap().size("files/md5/00/x")
-    };
-    let results = (ask("true"), ask("false"));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    let error = results.0.unwrap_err();
-    assert!(!error.is_transient(), "{error:?}");
-    assert_eq!(results.1.unwrap(), Some(8));
 }

@@ -50,7 +50,6 @@ impl Remote for Local {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            write: true,
             list: true,
             cheap_lookup: true,
             jobs: std::thread::available_parallelism().map_or(2, |cores| cores.get().min(16)),

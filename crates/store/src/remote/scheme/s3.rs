@@ -3,6 +3,7 @@
 use opendal::services::S3;
 use reqsign_aws_v4::{DefaultCredentialProvider, StaticCredentialProvider};
 use reqsign_core::ProvideCredentialChain;
+use reqsign_core::hash::base64_decode;
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
 use crate::remote::object_service::{ObjectService, Timeouts};
@@ -26,6 +27,10 @@ pub(super) const SCHEME: Scheme = Scheme {
         "region",
         "secret_access_key",
         "session_token",
+        "sse",
+        "sse_customer_algorithm",
+        "sse_customer_key",
+        "sse_kms_key_id",
         "ssl_verify",
         "use_ssl",
     ],
@@ -113,6 +118,7 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     if let Some(acl) = settings.option("acl") {
         service = service.default_acl(acl);
     }
+    service = encrypted(settings, service)?;
     if settings.flag("allow_anonymous_login")? == Some(true) {
         service = service.skip_signature();
     }
@@ -124,6 +130,29 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         service,
         Timeouts::of(settings, "read_timeout")?,
     )?))
+}
+
+/// By whose key the server encrypts what it keeps. A customer's own key is in base 64, as with DVC.
+fn encrypted(settings: &RemoteSettings, mut service: S3) -> Result<S3, RemoteError> {
+    if let Some(kind) = settings.option("sse") {
+        service = service.server_side_encryption(kind);
+    }
+    let managed = settings.option("sse_kms_key_id");
+    if let Some(key) = managed {
+        service = service.server_side_encryption_aws_kms_key_id(key);
+    }
+    let Some(key) = settings.option("sse_customer_key") else {
+        return Ok(service);
+    };
+    if managed.is_some() {
+        return Err(settings.invalid("sse_customer_key", "needed beside `sse_kms_key_id`"));
+    }
+    let key =
+        base64_decode(key).map_err(|_| settings.invalid("sse_customer_key", "a key in base 64"))?;
+    let algorithm = settings
+        .option("sse_customer_algorithm")
+        .unwrap_or("AES256");
+    Ok(service.server_side_encryption_with_customer_key(algorithm, &key))
 }
 
 /// The `region` of a profile in Amazon's configuration file, if there is one that says.

@@ -1,5 +1,7 @@
 //! `WebDAV`.
 
+use std::sync::Arc;
+
 use opendal::services::Webdav;
 
 use super::{RemoteError, RemoteSettings, Scheme};
@@ -11,7 +13,9 @@ pub(super) const SCHEME: Scheme = Scheme {
     names: &["webdav", "webdavs"],
     title: "WebDAV",
     options: &[
+        "cert_path",
         "custom_auth_header",
+        "key_path",
         "password",
         "ssl_verify",
         "timeout",
@@ -31,7 +35,7 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     let mut service = Webdav::default()
         .endpoint(&endpoint.origin)
         .root(&endpoint.path);
-    let header = SecretHeader::of(settings)?;
+    let header = SecretHeader::of(settings)?.map(Arc::new);
     if let Some(token) = settings.option("token") {
         service = service.token(token);
     } else if let Some((user, password)) = endpoint.login(settings)

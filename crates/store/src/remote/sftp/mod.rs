@@ -233,7 +233,6 @@ impl Remote for Sftp {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities {
-            write: true,
             list: true,
             cheap_lookup: false,
             jobs: JOBS,
