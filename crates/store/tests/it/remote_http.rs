@@ -137,3 +137,55 @@ fn a_header_of_ones_own_stays_with_its_server() {
         assert!(error.to_string().contains(key), "{error}");
     }
 }
+
+#[test]
+fn amazon_is_told_how_to_encrypt() {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&told);
+    let address = serve(move |_, lines| {
+        let about = lines
+            .iter()
+            .filter(|line| line.starts_with("x-amz-server-side"));
+        seen.lock().unwrap().extend(about.cloned());
+        "200 OK\r\nContent-Length: 0\r\nETag: \"x\"".into()
+    });
+    let settings = RemoteSettings::new("cloud", "s3://bucket/store")
+        .with("endpointurl", &format!("http://{address}"))
+        .with("access_key_id", "k")
+        .with("secret_access_key", "s");
+    let headers = |settings: &RemoteSettings| {
+        let remote = open_remote(settings).unwrap();
+        remote.write("x", &mut &b"content"[..], 7).unwrap();
+        let mut lines = std::mem::take(&mut *told.lock().unwrap());
+        lines.sort();
+        lines
+    };
+    let managed = settings
+        .clone()
+        .with("sse", "aws:kms")
+        .with("sse_kms_key_id", "key-1");
+    assert_eq!(
+        headers(&managed),
+        [
+            "x-amz-server-side-encryption-aws-kms-key-id: key-1",
+            "x-amz-server-side-encryption: aws:kms",
+        ]
+    );
+    // `secret`, in base 64; its MD5 tells the server whether it arrived well.
+    let own = settings.clone().with("sse_customer_key", "c2VjcmV0");
+    assert_eq!(
+        headers(&own),
+        [
+            "x-amz-server-side-encryption-customer-algorithm: aes256",
+            "x-amz-server-side-encryption-customer-key-md5: xr4ilozq4pcoq3aq0qbuaq==",
+            "x-amz-server-side-encryption-customer-key: c2vjcmv0",
+        ]
+    );
+    for wrong in [
+        own.with("sse_kms_key_id", "key-1"),
+        settings.with("sse_customer_key", "no base 64!"),
+    ] {
+        let error = open_remote(&wrong).unwrap_err();
+        assert!(error.to_string().contains("`sse_customer_key`"), "{error}");
+    }
+}
