@@ -14,6 +14,7 @@ mod args;
 mod client;
 mod commands;
 mod exit;
+mod password;
 mod personality;
 mod printer;
 mod progress;

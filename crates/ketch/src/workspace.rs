@@ -6,6 +6,7 @@ use ketch_project::{Project, RemoteChoice};
 use ketch_tracking::{TrackingError, TrackingStore};
 
 use crate::exit::CommandError;
+use crate::password;
 use crate::printer::Printer;
 use crate::settings::Settings;
 
@@ -35,6 +36,7 @@ pub(crate) fn remote_choice(
         name,
         jobs,
         environment: settings.remote_environment.clone(),
+        ask_password: Some(password::ask),
         ..RemoteChoice::default()
     }
 }

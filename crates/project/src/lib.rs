@@ -114,10 +114,10 @@ pub use status::{
     CacheCheck, DataStatus, StageStatus, StatusOptions, StatusReport, status, status_of,
 };
 pub use transfer::{
-    ExportOptions, ExportReport, Exported, History, Moved, OutputRemoteStatus, PullOptions,
-    PullReport, RemoteChoice, RemoteFsckReport, RemoteObject, RemoteState, RemoteStatusReport,
-    RemoteTransfer, RunsMoved, SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs,
-    fetch_smaller, pull, push, push_runs, remote_fsck, remote_status,
+    AskPassword, ExportOptions, ExportReport, Exported, History, Moved, OutputRemoteStatus,
+    PullOptions, PullReport, RemoteChoice, RemoteFsckReport, RemoteObject, RemoteState,
+    RemoteStatusReport, RemoteTransfer, RunsMoved, SkipReason, Skipped, TransferSelection, export,
+    fetch, fetch_runs, fetch_smaller, pull, push, push_runs, remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -1,18 +1,23 @@
 //! The remotes of a project's configuration.
 
+use std::io;
+
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use ketch_dvc::Config;
 use ketch_store::StoreError;
 use ketch_store::remote::{
-    ConfigLevel, Remote, RemoteEnvironment, RemoteSettings, Retry, TransferOptions, Versioning,
-    open_remote,
+    ConfigLevel, Remote, RemoteEnvironment, RemoteError, RemoteSettings, Retry, TransferOptions,
+    Versioning, open_remote,
 };
 
 use super::layout::{check_names, with_layout};
 use super::outputs::Output;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
+
+/// Asks a person for the password of a remote at this address, for this user if one is known.
+pub type AskPassword = fn(url: &str, user: Option<&str>) -> io::Result<String>;
 
 /// Which remote, and how to talk to it.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +30,8 @@ pub struct RemoteChoice {
     pub retry: Retry,
     /// What the account brings along for remotes that have no credentials of their own.
     pub environment: RemoteEnvironment,
+    /// Who asks for a password where a remote's `ask_password` wants that; nobody if none.
+    pub ask_password: Option<AskPassword>,
     /// Configuration files of the machine and the user, for what is read outside of the project.
     pub configs: Vec<Utf8PathBuf>,
 }
@@ -100,7 +107,20 @@ impl RemoteChoice {
         &self,
         settings: &RemoteSettings,
     ) -> Result<Box<dyn Remote>, ProjectError> {
-        let settings = settings.clone().with_environment(self.environment.clone());
+        let mut settings = settings.clone().with_environment(self.environment.clone());
+        if settings.wants_password().map_err(StoreError::from)? {
+            let answer = match self.ask_password {
+                Some(ask) => ask(&settings.shown_url(), settings.user()),
+                None => Err(io::Error::other("there is no terminal to ask at")),
+            };
+            let password = answer.map_err(|source| {
+                StoreError::from(RemoteError::NoPassword {
+                    remote: settings.name.clone(),
+                    source,
+                })
+            })?;
+            settings = settings.with("password", &password);
+        }
         Ok(open_remote(&settings).map_err(StoreError::from)?)
     }
 

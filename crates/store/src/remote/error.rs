@@ -52,6 +52,10 @@ pub enum RemoteError {
         status: String,
     },
 
+    /// The remote's `ask_password` wants a person to be asked, who cannot be, or would not say.
+    #[error("remote `{remote}` wants a password, and nobody could be asked")]
+    NoPassword { remote: String, source: io::Error },
+
     /// The server said yes to an upload and has something else, or nothing.
     #[error("remote `{remote}`: the server did not keep `{object}`: {}", kept(*.size, *.found))]
     NotKept {
@@ -218,6 +222,9 @@ impl RemoteError {
             )),
             Self::OptionFile { remote, key, .. } => Some(format!(
                 "check the path, or take it away with `ketch remote modify --unset {remote} {key}`"
+            )),
+            Self::NoPassword { remote, .. } => Some(format!(
+                "run it in a terminal, or `ketch remote modify --local {remote} password PASSWORD`"
             )),
             Self::NotAccepted { remote, method, .. } if method == "POST" => Some(format!(
                 "`ketch remote modify {remote} method PUT` if it takes those; or push to another remote with `--remote NAME`"

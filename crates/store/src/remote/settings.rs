@@ -125,6 +125,19 @@ impl RemoteSettings {
         }
     }
 
+    /// Whether a person is to be asked for the password: `ask_password` says so, and there is none.
+    /// Not for SSH, whose own program asks.
+    pub fn wants_password(&self) -> Result<bool, RemoteError> {
+        let asks = self.flag("ask_password")? == Some(true);
+        let by_itself = self.url.to_ascii_lowercase().starts_with("ssh://");
+        Ok(asks && !by_itself && self.option("password").is_none())
+    }
+
+    /// The option `user`.
+    pub fn user(&self) -> Option<&str> {
+        self.option("user")
+    }
+
     /// A number of seconds.
     pub(crate) fn seconds(&self, key: &str) -> Result<Option<Duration>, RemoteError> {
         let Some(text) = self.option(key) else {

@@ -17,6 +17,7 @@ pub(super) const SCHEME: Scheme = Scheme {
     names: &["http", "https"],
     title: "HTTP",
     options: &[
+        "ask_password",
         "auth",
         "connect_timeout",
         "custom_auth_header",

@@ -13,6 +13,7 @@ pub(super) const SCHEME: Scheme = Scheme {
     names: &["webdav", "webdavs"],
     title: "WebDAV",
     options: &[
+        "ask_password",
         "cert_path",
         "custom_auth_header",
         "key_path",
