@@ -1,7 +1,7 @@
 //! What a command printed and how it ended.
 
 use std::fmt;
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 
 /// What a command printed and how it ended. `Display` is the text for a snapshot; bind
 /// [`crate::TestProject::bind_filters`] first, so that it does not depend on the machine.
@@ -17,6 +17,18 @@ pub struct CommandOutput {
 }
 
 impl CommandOutput {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn of(command: &mut Command) -> Self {
+        match command.output() {
+            Ok(output) => output.into(),
+            Err(error) => panic!("cannot start {}: {error}", command.get_program().display()),
+        }
+    }
+
     /// The output, after a check that the exit status is 0.
     pub fn success(self) -> Self {
         self.ended_with(0)

@@ -118,12 +118,12 @@ impl TestProject {
 
     /// Runs Git in the project.
     pub fn git<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> CommandOutput {
-        run(self.command("git").args(arguments))
+        CommandOutput::of(self.command("git").args(arguments))
     }
 
     /// Runs ketch in the project.
     pub fn ketch<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> CommandOutput {
-        run(self.ketch_command().args(arguments))
+        CommandOutput::of(self.ketch_command().args(arguments))
     }
 
     /// ketch as a command that is not started yet.
@@ -201,13 +201,6 @@ impl TestProject {
             settings.add_filter(&from, to);
         }
         settings.bind_to_scope()
-    }
-}
-
-fn run(command: &mut Command) -> CommandOutput {
-    match command.output() {
-        Ok(output) => output.into(),
-        Err(error) => panic!("cannot start {}: {error}", command.get_program().display()),
     }
 }
 

@@ -22,6 +22,7 @@ use ketch_project::{
 };
 use ketch_serving::{Inference, Label, ServingError, inference_protocol::InferRequest};
 use ketch_store::Silent;
+use ketch_testkit::CommandOutput;
 use ketch_tracking::{ChangeNote, TrackingStore};
 use serde_json::json;
 
@@ -333,19 +334,15 @@ impl Fixture {
     }
 
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git")
-            .args(arguments)
-            .current_dir(&self.root)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        CommandOutput::of(
+            Command::new("git")
+                .args(arguments)
+                .current_dir(&self.root)
+                .env("GIT_CONFIG_GLOBAL", "/dev/null")
+                .env("GIT_CONFIG_NOSYSTEM", "1"),
+        )
+        .success()
+        .stdout
     }
 }
 

@@ -10,8 +10,9 @@ use ketch_project::{
 };
 use ketch_store::{Silent, StoreError};
 
+use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
-use crate::transfer::{Dvc, add_data, clone, forget, kill, push_all, states, with_data};
+use crate::transfer::{add_data, clone, forget, kill, push_all, states, with_data};
 
 const CHUNKED: &str = "[remote.st]\nlayout = \"chunked\"\n";
 

@@ -8,6 +8,7 @@ use ketch_project::{
     Change, CommitOptions, CommitPaths, Existing, Identity, InitOptions, Project, ProjectError,
     ReproOptions, ReproReport, ReproReporter, StageOutcome, commit, init, repro,
 };
+use ketch_testkit::CommandOutput;
 
 pub(crate) struct Sandbox {
     guard: tempfile::TempDir,
@@ -82,15 +83,11 @@ impl Sandbox {
     }
 
     pub(crate) fn git(&self, arguments: &[&str]) -> String {
-        let output = hermetic(Command::new("git").args(arguments).current_dir(&self.root))
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        CommandOutput::of(hermetic(
+            Command::new("git").args(arguments).current_dir(&self.root),
+        ))
+        .success()
+        .stdout
     }
 
     pub(crate) fn commit(&self, message: &str) -> String {

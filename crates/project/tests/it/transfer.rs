@@ -10,8 +10,8 @@ use ketch_project::{
     SharedSettings, SkipReason, TransferSelection, add, fetch, pull, push, remote_status, status,
 };
 use ketch_store::Silent;
-use ketch_testkit::peer;
 
+use crate::interop::Dvc;
 use crate::sandbox::{Sandbox, hermetic};
 
 /// For the victims of the tests that kill: the project to work on.
@@ -253,44 +253,6 @@ outs:
             .count(),
         0
     );
-}
-
-/// DVC in a clone of the project, with nothing of the machine's own configuration.
-pub(crate) struct Dvc {
-    program: Utf8PathBuf,
-    home: Utf8PathBuf,
-}
-
-impl Dvc {
-    pub(crate) fn find(sandbox: &Sandbox) -> Option<Self> {
-        let home = sandbox.outside().join("home");
-        fs_err::create_dir_all(&home).unwrap();
-        peer("dvc/bin/dvc").map(|program| Self { program, home })
-    }
-
-    fn try_run(&self, root: &Utf8Path, arguments: &[&str]) -> (bool, String) {
-        let mut command = Command::new(&self.program);
-        command
-            .args(arguments)
-            .current_dir(root)
-            .env("HOME", &self.home)
-            .env("DVC_NO_ANALYTICS", "1")
-            .env("DVC_SITE_CACHE_DIR", self.home.join("site"))
-            .env("DVC_GLOBAL_CONFIG_DIR", self.home.join("global"))
-            .env("DVC_SYSTEM_CONFIG_DIR", self.home.join("system"));
-        let output = hermetic(&mut command).output().unwrap();
-        let text = [output.stdout, output.stderr].concat();
-        (
-            output.status.success(),
-            String::from_utf8_lossy(&text).into_owned(),
-        )
-    }
-
-    pub(crate) fn run(&self, root: &Utf8Path, arguments: &[&str]) -> String {
-        let (success, text) = self.try_run(root, arguments);
-        assert!(success, "dvc {arguments:?}: {text}");
-        text
-    }
 }
 
 pub(crate) fn clone(sandbox: &Sandbox, name: &str) -> Utf8PathBuf {

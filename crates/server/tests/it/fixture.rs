@@ -14,6 +14,7 @@ use ketch_project::{
     ReproReporter, commit, init, repro,
 };
 use ketch_server::{RunningServer, ServerOptions, bind, start};
+use ketch_testkit::CommandOutput;
 use ketch_tracking::{ChangeNote, TrackingStore};
 use serde_json::{Value, json};
 
@@ -207,18 +208,14 @@ fn make_version(root: &Utf8Path, tracking: &TrackingStore, model: &str, accuracy
 }
 
 fn git(root: &Utf8Path, arguments: &[&str]) {
-    let output = Command::new("git")
-        .args(arguments)
-        .current_dir(root)
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let _ = CommandOutput::of(
+        Command::new("git")
+            .args(arguments)
+            .current_dir(root)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1"),
+    )
+    .success();
 }
 
 fn golden_file(model: &str, file: &str) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use ketch_testkit::{assert_no_forgotten_test_files, peer};
+use ketch_testkit::{CommandOutput, assert_no_forgotten_test_files, peer};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, LOGISTIC, golden};
@@ -17,18 +17,14 @@ fn tritonclient_in_its_json_mode_gets_the_makers_answers() {
     let fixture = Fixture::new();
     let reference = fixture.root.join("reference.json");
     fs_err::write(&reference, golden(LOGISTIC).to_string()).unwrap();
-    let output = Command::new(python)
-        .args(["-c", CLIENT])
-        .arg(fixture.address().to_string())
-        .arg(&reference)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let output = CommandOutput::of(
+        Command::new(python)
+            .args(["-c", CLIENT])
+            .arg(fixture.address().to_string())
+            .arg(&reference),
+    )
+    .success();
+    let report: Value = serde_json::from_str(&output.stdout).unwrap();
 
     assert_eq!(report["live"], true);
     assert_eq!(report["ready"], json!([true, true, true, false, false]));

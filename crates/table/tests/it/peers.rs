@@ -4,7 +4,7 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_table::{TableError, read_parquet, read_parquet_columns, write_parquet_atomically};
-use ketch_testkit::peer;
+use ketch_testkit::{CommandOutput, peer};
 
 use super::Folder;
 use super::parquet::sample;
@@ -14,18 +14,9 @@ fn python() -> Option<Utf8PathBuf> {
 }
 
 fn run(python: &Utf8Path, script: &str, file: &Utf8Path) -> String {
-    let output = Command::new(python)
-        .args(["-c", script, file.as_str()])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout)
-        .unwrap()
-        .replace("\r\n", "\n")
+    let output =
+        CommandOutput::of(Command::new(python).args(["-c", script, file.as_str()])).success();
+    output.stdout.replace("\r\n", "\n")
 }
 
 #[test]

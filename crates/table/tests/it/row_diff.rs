@@ -14,7 +14,7 @@ use ketch_table::{
     Cell, ColumnKind, DiffSide, PerSide, RowChange, RowDiff, RowDiffOptions, TableBuilder,
     TableError, read, row_diff, write_parquet_atomically,
 };
-use ketch_testkit::peer;
+use ketch_testkit::{CommandOutput, peer};
 use proptest::prelude::*;
 
 use super::Folder;
@@ -534,16 +534,9 @@ print(json.dumps([change(k) for k in sorted(before.keys() | after.keys()) if bef
 fn tells_what_a_dictionary_by_key_tells() {
     let Some(python) = python() else { return };
     let folder = Folder::new();
-    let output = Command::new(python)
-        .args(["-c", ORACLE, folder.path.as_str()])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let expected: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let output = CommandOutput::of(Command::new(python).args(["-c", ORACLE, folder.path.as_str()]))
+        .success();
+    let expected: Vec<serde_json::Value> = serde_json::from_str(&output.stdout).unwrap();
     assert!(expected.len() > 500);
     for (kind, memory_budget) in [
         ("parquet", 1 << 24),
