@@ -9,7 +9,7 @@ use super::index::{Index, IndexedObject, IndexedPack, Run};
 use super::pack::Table;
 use super::source::{Listing, Source, index_key, pack_key};
 use super::wire::{Digest, Malformed};
-use super::{INDEXES, QUARANTINE};
+use super::{INDEXES, LEAST_AVERAGE, QUARANTINE};
 use crate::remote::{RemoteError, for_each, is_not_there};
 
 /// A clean-up may take an index away between its listing and its reading; then it is listed again.
@@ -394,8 +394,9 @@ impl Pack {
     }
 }
 
+/// Takes a step for each run, however many chunks the runs name: both are in an index's hands.
 fn trouble(packs: &[Pack], recipe: &Recipe) -> Option<(u32, String)> {
-    let mut size = 0_u64;
+    let (mut size, mut chunks) = (0_u64, 0_u64);
     let mut last = 0;
     for run in &*recipe.runs {
         last = run.pack;
@@ -407,16 +408,119 @@ fn trouble(packs: &[Pack], recipe: &Recipe) -> Option<(u32, String)> {
             (_, None) => return Some((run.pack, "its table cannot be read".to_owned())),
             (_, Some(table)) => table,
         };
-        let range = run.first as usize..run.first as usize + run.count as usize;
-        let Some(entries) = table.0.get(range) else {
+        let Some(length) = table.length(run.first as usize, run.count as usize) else {
             return Some((
                 run.pack,
                 "it has fewer chunks than an index says".to_owned(),
             ));
         };
-        size = entries
-            .iter()
-            .fold(size, |size, entry| size.saturating_add(entry.length.into()));
+        size = size.saturating_add(length);
+        chunks = chunks.saturating_add(run.count.into());
     }
-    (size != recipe.size).then(|| (last, "its chunks do not make the object's size".to_owned()))
+    if size != recipe.size {
+        return Some((last, "its chunks do not make the object's size".to_owned()));
+    }
+    let most = size / LEAST_AVERAGE + 1;
+    (chunks > most).then(|| {
+        (
+            last,
+            "its chunks are smaller than any that are made".to_owned(),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+
+    use super::*;
+    use crate::chunk::codec::{Method, compress};
+    use crate::chunk::pack::Builder;
+    use crate::chunk::testing::Place;
+    use crate::hash_bytes;
+    use crate::remote::Remote;
+    use ketch_testkit::run_within_limits;
+
+    /// Takes so much.
+    struct Limited(u64);
+
+    impl Write for Limited {
+        fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+            let left = self.0.checked_sub(buffer.len() as u64);
+            self.0 = left.ok_or_else(|| io::Error::other("that is enough"))?;
+            Ok(buffer.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Writes a pack of `count` times this chunk, and an index of one object that is all of it
+    /// `times` over; says how long both are.
+    fn repeated(place: &Place, chunk: &[u8], count: usize, times: usize, size: u64) -> usize {
+        let mut builder = Builder::new();
+        let packed = compress(chunk);
+        let method = packed.as_ref().map_or(Method::Plain, |_| Method::Zstd);
+        let stored = packed.as_deref().unwrap_or(chunk);
+        for _ in 0..count {
+            builder.add(Digest::of(chunk), method, chunk.len(), stored);
+        }
+        let (name, bytes, table) = builder.finish();
+        place.write(&pack_key(&name), &bytes);
+        let count = count as u32;
+        let run = Run {
+            pack: 0,
+            first: 0,
+            count,
+        };
+        let index = Index {
+            packs: vec![IndexedPack {
+                name,
+                size: bytes.len() as u64,
+                table: Some(table),
+            }],
+            objects: vec![IndexedObject {
+                id: hash_bytes(b"x"),
+                size,
+                runs: vec![run; times],
+            }],
+        };
+        bytes.len() + place.write_index(&index)
+    }
+
+    #[test]
+    #[ignore = "started by the test below"]
+    fn small_indexes_that_promise_much() {
+        let key = hash_bytes(b"x").cache_path();
+        // 8,000,000,000 chunks of a byte.
+        let place = Place::new();
+        let length = repeated(&place, b"x", 20_000, 400_000, 8_000_000_000);
+        assert!(length < 4 << 20, "{length}");
+        let remote = place.open();
+        let error = remote.read(&key, &mut io::sink()).unwrap_err();
+        assert!(error.to_string().contains("smaller than any"), "{error}");
+
+        // 100,000,000 chunks that come to 6 TB: a large object, as far as anybody can tell.
+        let place = Place::new();
+        let chunk = vec![0; 64 << 10];
+        let size = (64 << 10) * 100_000_000;
+        let length = repeated(&place, &chunk, 1_000, 100_000, size);
+        assert!(length < 1 << 20, "{length}");
+        let remote = place.open();
+        assert_eq!(remote.size(&key).unwrap(), Some(size));
+        let error = remote.read(&key, &mut Limited(100 << 20)).unwrap_err();
+        let why = std::error::Error::source(&error).unwrap().to_string();
+        assert!(why.contains("that is enough"), "{why}");
+        // Another size than they make.
+        let place = Place::new();
+        repeated(&place, &chunk, 1_000, 100_000, size + 1);
+        let error = place.open().read(&key, &mut io::sink()).unwrap_err();
+        assert!(error.to_string().contains("do not make"), "{error}");
+    }
+
+    #[test]
+    fn a_small_index_takes_neither_memory_nor_time() {
+        run_within_limits("chunk::catalogue::tests::small_indexes_that_promise_much");
+    }
 }

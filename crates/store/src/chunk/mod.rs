@@ -61,7 +61,9 @@
 //!   A damaged pack is an error that names it, for the objects that need the damaged part.
 //! - A pack that is not there, or not as long as the index says, has no chunks: its objects count
 //!   as absent, and the next push sends them anew.
-//! - Nothing a remote says makes us allocate more than what it has sent, or a limit below.
+//! - Nothing a remote says makes us allocate more than what it has sent, or a limit below; nor work
+//!   for longer than it takes to read what it has sent, or to write what an object's size promises:
+//!   there is no chunk of nothing, and an object's chunks are not smaller than 1 KiB on average.
 //! - No pack is deleted that any object uses; taking one away needs two clean-ups.
 
 mod catalogue;
@@ -75,6 +77,8 @@ mod pack;
 mod reader;
 mod remote;
 mod source;
+#[cfg(test)]
+mod testing;
 mod verify;
 mod wire;
 mod writer;
@@ -90,6 +94,8 @@ const PACK_SIZE: usize = 16 << 20;
 const LARGEST_PACK: u64 = 128 << 20;
 /// No chunk of anybody's is larger.
 const LARGEST_CHUNK: u64 = 4 << 20;
+/// An object's chunks are not smaller on average, in bytes, but for its last.
+const LEAST_AVERAGE: u64 = 1 << 10;
 /// No index of anybody's is larger.
 const LARGEST_INDEX: u64 = 1 << 30;
 

@@ -20,6 +20,8 @@ pub(super) struct Entry {
     /// Where it is in the pack, and how long there.
     pub(super) offset: u32,
     pub(super) stored: u32,
+    /// Of all chunks before it, in bytes: what some of them make together is known at once.
+    before: u64,
 }
 
 impl Entry {
@@ -47,10 +49,14 @@ impl Table {
         let count = input.count(SMALLEST_ENTRY)?;
         let mut entries = Vec::with_capacity(count);
         let mut offset = MAGIC.len() as u64;
+        let mut before = 0;
         for _ in 0..count {
             let id = Digest(input.array()?);
             let method = Method::parse(input.byte()?)?;
             let length = input.bounded(LARGEST_CHUNK)?;
+            if length == 0 {
+                return Err(Malformed("it holds a chunk of nothing"));
+            }
             let stored = input.bounded(LARGEST_CHUNK)?;
             entries.push(Entry {
                 id,
@@ -58,13 +64,24 @@ impl Table {
                 length: length as u32,
                 offset: offset as u32,
                 stored: stored as u32,
+                before,
             });
+            before += length;
             offset += stored;
             if offset > LARGEST_PACK {
                 return Err(Malformed("it holds a pack beyond all limits"));
             }
         }
         Ok(Self(entries))
+    }
+
+    /// How long `count` chunks from `first` on are together, in bytes; nothing if there are fewer.
+    pub(super) fn length(&self, first: usize, count: usize) -> Option<u64> {
+        let entries = self.0.get(first..first.checked_add(count)?)?;
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Some(0);
+        };
+        Some(last.before + u64::from(last.length) - first.before)
     }
 
     /// Where the chunks end.
@@ -95,12 +112,14 @@ impl Builder {
 
     /// Adds a chunk of `length` bytes as it is stored.
     pub(super) fn add(&mut self, id: Digest, method: Method, length: usize, stored: &[u8]) {
+        let last = self.table.0.last();
         self.table.0.push(Entry {
             id,
             method,
             length: length as u32,
             offset: self.bytes.len() as u32,
             stored: stored.len() as u32,
+            before: last.map_or(0, |last| last.before + u64::from(last.length)),
         });
         self.bytes.extend_from_slice(stored);
     }
@@ -178,7 +197,7 @@ mod tests {
 
     fn some_chunks() -> impl Strategy<Value = Vec<Vec<u8>>> {
         let chunk = prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..300),
+            proptest::collection::vec(any::<u8>(), 1..300),
             (1_usize..5000).prop_map(|length| vec![b'a'; length])
         ];
         proptest::collection::vec(chunk, 0..12)
@@ -197,6 +216,13 @@ mod tests {
                 let stored = &bytes[entry.offset as usize..entry.end() as usize];
                 let length = entry.length.into();
                 prop_assert_eq!(&restore(stored, entry.method, length, &entry.id).unwrap(), chunk);
+            }
+            for first in 0..=chunks.len() {
+                for count in 0..=chunks.len() - first {
+                    let together = chunks[first..first + count].concat().len() as u64;
+                    prop_assert_eq!(table.length(first, count), Some(together));
+                }
+                prop_assert_eq!(table.length(first, chunks.len() - first + 1), None);
             }
         }
 
@@ -239,6 +265,7 @@ mod tests {
         entry(10, 10).unwrap();
         entry(u64::MAX, 10).unwrap_err();
         entry(10, u64::MAX).unwrap_err();
+        entry(0, 10).unwrap_err();
         let mut many = Vec::new();
         put(&mut many, u64::MAX);
         many.extend([0; 100]);

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::catalogue::Recipe;
 use super::codec::restore;
+use super::index::Run;
 use super::pack::{Entry, Table};
 use super::remote::ChunkedRemote;
 use super::source::pack_key;
@@ -18,6 +19,9 @@ const BLOCK: u64 = 2 << 20;
 const KEPT: usize = 24;
 /// How many are read at once ahead of a large object.
 const AHEAD: usize = 4;
+
+/// Of chunks that are next to nothing, no more are held.
+const MOST_AT_ONCE: usize = 4096;
 
 /// One chunk and the pack that it is in.
 struct Wanted {
@@ -58,24 +62,18 @@ impl ChunkedRemote {
         recipe: &Recipe,
         sink: &mut dyn Write,
     ) -> Result<u64, RemoteError> {
-        let mut chunks = self.chunks_of(key, recipe)?;
+        let mut chunks = Chunks::new(self, key, recipe);
         let mut written = 0;
-        while !chunks.is_empty() {
-            let most = AHEAD as u64 * BLOCK;
-            let mut ahead = 0_u64;
-            let mut count = 0;
-            for wanted in &chunks {
-                ahead += u64::from(wanted.entry.stored);
-                if count > 0 && ahead > most {
-                    break;
-                }
-                count += 1;
-            }
-            let rest = chunks.split_off(count);
+        // A run names any number of chunks: no more of them are held than are read at once.
+        while let Some(window) = chunks.window()? {
+            let ahead: u64 = window
+                .iter()
+                .map(|wanted| u64::from(wanted.entry.stored))
+                .sum();
             if ahead > BLOCK {
-                self.read_ahead(&chunks);
+                self.read_ahead(&window);
             }
-            for wanted in &chunks {
+            for wanted in &window {
                 let chunk = self.chunk(wanted)?;
                 written += chunk.len() as u64;
                 if written > recipe.size {
@@ -84,27 +82,8 @@ impl ChunkedRemote {
                 sink.write_all(&chunk)
                     .map_err(|error| RemoteError::io(self.name_of_inner(), "read", key, error))?;
             }
-            chunks = rest;
         }
         Ok(written)
-    }
-
-    fn chunks_of(&self, key: &str, recipe: &Recipe) -> Result<Vec<Wanted>, RemoteError> {
-        let lost = || self.source.damaged(key, "it cannot be put together");
-        let mut chunks = Vec::new();
-        for run in &*recipe.runs {
-            let pack = self.with_state(|state| {
-                let pack = state.catalogue.pack(run.pack)?;
-                Some((pack.name?, pack.size, pack.table.clone()?))
-            })?;
-            let (name, size, table): (Digest, u64, Arc<Table>) = pack.ok_or_else(lost)?;
-            let range = run.first as usize..run.first as usize + run.count as usize;
-            for entry in table.0.get(range).ok_or_else(lost)? {
-                let entry = *entry;
-                chunks.push(Wanted { name, size, entry });
-            }
-        }
-        Ok(chunks)
     }
 
     /// Reads the blocks of these chunks, several at once. Whether that fails shows when they are
@@ -149,6 +128,71 @@ impl ChunkedRemote {
         let bytes = Arc::new(self.source.range(&pack_key(name), start, length)?);
         *block = Some(bytes.clone());
         Ok(bytes)
+    }
+}
+
+/// An object's chunks, one after the other.
+struct Chunks<'a> {
+    remote: &'a ChunkedRemote,
+    key: &'a str,
+    runs: std::slice::Iter<'a, Run>,
+    /// What is left of a run.
+    left: Run,
+    pack: Option<(Digest, u64, Arc<Table>)>,
+}
+
+impl<'a> Chunks<'a> {
+    fn new(remote: &'a ChunkedRemote, key: &'a str, recipe: &'a Recipe) -> Self {
+        Self {
+            remote,
+            key,
+            runs: recipe.runs.iter(),
+            left: Run {
+                pack: 0,
+                first: 0,
+                count: 0,
+            },
+            pack: None,
+        }
+    }
+
+    /// As many as are worth reading at once, and at least one; nothing at the end.
+    fn window(&mut self) -> Result<Option<Vec<Wanted>>, RemoteError> {
+        const MOST: u64 = AHEAD as u64 * BLOCK;
+        let mut window = Vec::new();
+        let mut ahead = 0;
+        while ahead < MOST && window.len() < MOST_AT_ONCE {
+            let Some(wanted) = self.next()? else { break };
+            ahead += u64::from(wanted.entry.stored);
+            window.push(wanted);
+        }
+        Ok((!window.is_empty()).then_some(window))
+    }
+
+    fn next(&mut self) -> Result<Option<Wanted>, RemoteError> {
+        let lost = || {
+            let source = &self.remote.source;
+            source.damaged(self.key, "it cannot be put together")
+        };
+        while self.left.count == 0 {
+            let Some(run) = self.runs.next() else {
+                return Ok(None);
+            };
+            self.left = *run;
+            self.pack = self.remote.with_state(|state| {
+                let pack = state.catalogue.pack(run.pack)?;
+                Some((pack.name?, pack.size, pack.table.clone()?))
+            })?;
+        }
+        let (name, size, table) = self.pack.as_ref().ok_or_else(lost)?;
+        let entry = *table.0.get(self.left.first as usize).ok_or_else(lost)?;
+        self.left.first += 1;
+        self.left.count -= 1;
+        Ok(Some(Wanted {
+            name: *name,
+            size: *size,
+            entry,
+        }))
     }
 }
 

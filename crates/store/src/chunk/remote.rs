@@ -84,14 +84,14 @@ impl ChunkedRemote {
         &self,
         work: impl FnOnce(&mut State) -> T,
     ) -> Result<T, RemoteError> {
-        let mut loaded = match self.state.lock() {
-            Ok(loaded) => loaded,
-            // Half of a change may be in it: it is read anew, and what was not committed is lost.
-            Err(poisoned) => {
-                let mut loaded = poisoned.into_inner();
-                *loaded = Loaded::NotYet;
-                loaded
-            }
+        // Half of a change may be in it, and what was not committed is lost: nothing more is done, so
+        // that nobody is told of a success. The lock stays poisoned.
+        let Ok(mut loaded) = self.state.lock() else {
+            return Err(self.not_done(
+                "go on with",
+                "a thread of ours broke off in the midst of a change, and what it had not finished \
+                 is not there: run it again",
+            ));
         };
         if let Loaded::NotYet = &*loaded {
             *loaded = match Catalogue::load(&self.source) {
@@ -131,13 +131,21 @@ impl ChunkedRemote {
 
     /// Reads again what the remote has.
     pub(super) fn reload(&self) -> Result<(), RemoteError> {
-        let mut loaded = self
-            .state
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *loaded = Loaded::NotYet;
-        drop(loaded);
+        if let Ok(mut loaded) = self.state.lock() {
+            *loaded = Loaded::NotYet;
+        }
         self.with_state(|_| ())
+    }
+
+    /// What could not be done with the chunked layout as a whole, and what to do.
+    pub(super) fn not_done(&self, action: &'static str, why: impl Into<String>) -> RemoteError {
+        RemoteError::Failed {
+            remote: self.name_of_inner().to_owned(),
+            action,
+            object: super::FOLDER.to_owned(),
+            kind: FailureKind::Permanent,
+            source: why.into().into(),
+        }
     }
 
     /// Whether an object of DVC's layout is there, and its size in bytes.
@@ -344,4 +352,52 @@ fn object(key: &str) -> Option<ObjectId> {
     let id = ObjectId::parse(&format!("{folder}{name}")).ok()?;
     // Upper-case digits are another key.
     (id.cache_path() == key).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::chunk::testing::Place;
+    use crate::hash_bytes;
+
+    #[test]
+    fn what_broke_off_is_never_called_done() {
+        let place = Place::new();
+        let remote = place.open();
+        let key = hash_bytes(b"one").cache_path();
+        remote.write(&key, &mut &b"one"[..], 3).unwrap();
+        let broken = || remote.with_state(|_| panic!("on purpose"));
+        catch_unwind(AssertUnwindSafe(broken)).unwrap_err();
+
+        for _ in 0..2 {
+            let error = remote.settle().unwrap_err();
+            assert!(!error.is_transient());
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains("run it again"), "{why}");
+            remote.size(&key).unwrap_err();
+            remote.set_aside().unwrap_err();
+        }
+        let again = place.open();
+        assert_eq!(again.size(&key).unwrap(), None);
+        again.write(&key, &mut &b"one"[..], 3).unwrap();
+        again.settle().unwrap();
+        assert_eq!(place.open().size(&key).unwrap(), Some(3));
+    }
+
+    #[test]
+    fn what_did_not_get_through_is_never_called_done() {
+        let place = Place::new();
+        let remote = place.open();
+        let key = hash_bytes(b"one").cache_path();
+        remote.write(&key, &mut &b"one"[..], 3).unwrap();
+        // As if a thread had died with the pack in its hands.
+        remote
+            .with_writing(|_, writing| writing.forget_packs())
+            .unwrap();
+        let error = remote.settle().unwrap_err();
+        assert!(error.to_string().contains(&key), "{error}");
+        assert_eq!(place.open().size(&key).unwrap(), None);
+    }
 }

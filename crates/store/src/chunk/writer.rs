@@ -43,6 +43,12 @@ impl Writing {
             ..Self::default()
         }
     }
+
+    #[cfg(test)]
+    pub(super) fn forget_packs(&mut self) {
+        self.filling = None;
+        self.unsent.clear();
+    }
 }
 
 impl ChunkedRemote {
@@ -165,6 +171,33 @@ impl ChunkedRemote {
 
     /// Makes everything that was written or deleted visible to others, or nothing of it.
     pub(super) fn commit(&self) -> Result<(), RemoteError> {
+        let asked: Vec<ObjectId> = self.with_state(|state| {
+            let writing = state.writing.iter();
+            writing
+                .flat_map(|writing| writing.objects.keys().cloned())
+                .collect()
+        })?;
+        self.commit_all()?;
+        // Success is told of nothing that is not in an index, whatever happened on the way.
+        let left = self.with_state(|state| {
+            let writing = state.writing.as_ref()?;
+            asked
+                .into_iter()
+                .find(|id| writing.objects.contains_key(id))
+        })?;
+        match left {
+            None => Ok(()),
+            Some(id) => Err(RemoteError::Failed {
+                remote: self.name_of_inner().to_owned(),
+                action: "write",
+                object: id.cache_path(),
+                kind: FailureKind::Permanent,
+                source: "a pack that it needs did not get through: send it again".into(),
+            }),
+        }
+    }
+
+    fn commit_all(&self) -> Result<(), RemoteError> {
         let Some((filled, unsent)) = self.with_state(|state| {
             let writing = state.writing.as_mut()?;
             Some((writing.filling.take(), std::mem::take(&mut writing.unsent)))
