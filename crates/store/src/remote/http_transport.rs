@@ -16,6 +16,7 @@ use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use ureq::http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use ureq::tls::TlsConfig;
 use ureq::{AsSendBody, SendBody};
+use url::Url;
 
 use super::object_service::Timeouts;
 use super::trust::Trust;
@@ -127,10 +128,7 @@ impl BlockingTransport {
         } else {
             // What is asked in a body by the others (PROPFIND) is what servers answer without one.
             parts.headers.remove(header::CONTENT_LENGTH);
-            match &self.header {
-                Some(header) => self.ask_with(header, Request::from_parts(parts, ())),
-                None => agent.run(Request::from_parts(parts, ())),
-            }
+            self.ask(agent, Request::from_parts(parts, ()))
         };
         let (parts, body) = answer.map_err(|error| broken(&error))?.into_parts();
         if parts.status == StatusCode::UNAUTHORIZED {
@@ -161,50 +159,44 @@ impl BlockingTransport {
 }
 
 impl BlockingTransport {
-    /// Follows where the server sends us by hand, so that its secret stays with it.
-    fn ask_with(
+    /// Follows where the server sends us by hand, so that what proves who we are stays with it.
+    fn ask(
         &self,
-        header: &SecretHeader,
+        agent: &ureq::Agent,
         request: Request<()>,
     ) -> Result<Response<ureq::Body>, ureq::Error> {
         const MOST_TURNS: usize = 10;
         let (mut parts, ()) = request.into_parts();
-        let origin = |uri: &Uri| (uri.scheme().cloned(), uri.authority().cloned());
         let home = origin(&parts.uri);
+        let mut at_home = true;
         for _ in 0..MOST_TURNS {
             let mut with = parts.clone();
-            with.headers.insert(&header.name, header.value.clone());
-            let request = self
-                .agent
+            if let Some(header) = self.header.as_ref().filter(|_| at_home) {
+                with.headers.insert(&header.name, header.value.clone());
+            }
+            let request = agent
                 .configure_request(Request::from_parts(with, ()))
                 .max_redirects(0)
                 .max_redirects_will_error(false)
                 .build();
-            let answer = self.agent.run(request)?;
+            let answer = agent.run(request)?;
             let elsewhere = answer
                 .headers()
                 .get(header::LOCATION)
-                .filter(|_| answer.status().is_redirection())
-                .and_then(|location| location.to_str().ok());
+                .filter(|_| answer.status().is_redirection());
             let Some(location) = elsewhere else {
                 return Ok(answer);
             };
-            let parse = |text: &str| {
-                text.parse::<Uri>()
-                    .map_err(|error| ureq::Error::BadUri(error.to_string()))
-            };
-            let location = if location.starts_with('/') && !location.starts_with("//") {
-                let (Some(scheme), Some(authority)) = &home else {
-                    return Ok(answer);
-                };
-                parse(&format!("{scheme}://{authority}{location}"))?
-            } else {
-                parse(location)?
-            };
-            parts.uri = location;
+            parts.uri = resolve(&parts.uri, location)?;
+            if answer.status() == StatusCode::SEE_OTHER && parts.method != Method::HEAD {
+                parts.method = Method::GET;
+            }
             if origin(&parts.uri) != home {
-                parts.headers.remove(header::AUTHORIZATION);
-                return self.agent.run(Request::from_parts(parts, ()));
+                // They do not come back, even if another server sends us home.
+                at_home = false;
+                for name in SECRETS {
+                    parts.headers.remove(*name);
+                }
             }
         }
         Err(ureq::Error::TooManyRedirects)
@@ -227,7 +219,7 @@ impl BlockingTransport {
     }
 
     /// Makes a request without a body, and gives the status of the answer.
-    pub(crate) fn ask(&self, request: Request<()>) -> Result<StatusCode, ureq::Error> {
+    pub(crate) fn request(&self, request: Request<()>) -> Result<StatusCode, ureq::Error> {
         self.status(request)
     }
 
@@ -244,6 +236,45 @@ impl BlockingTransport {
             .build();
         Ok(self.agent.run(request)?.status())
     }
+}
+
+/// What proves who asks, for the server that it was made for.
+const SECRETS: &[&str] = &[
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-amz-security-token",
+];
+
+/// Scheme, host and port.
+fn origin(uri: &Uri) -> (Option<String>, Option<String>, Option<u16>) {
+    let scheme = uri.scheme_str().map(str::to_owned);
+    let usual = match scheme.as_deref() {
+        Some("https") => Some(443),
+        _ => Some(80),
+    };
+    let host = uri.host().map(str::to_ascii_lowercase);
+    (scheme, host, uri.port_u16().or(usual))
+}
+
+/// Where a server sends us on to: RFC 3986, section 5, with the address that was asked as the base.
+fn resolve(base: &Uri, location: &HeaderValue) -> Result<Uri, ureq::Error> {
+    let bad = |problem: String| ureq::Error::BadUri(format!("to go on to: {problem}"));
+    let location =
+        std::str::from_utf8(location.as_bytes()).map_err(|error| bad(error.to_string()))?;
+    let base = Url::parse(&base.to_string()).map_err(|error| bad(error.to_string()))?;
+    let mut url = base
+        .join(location)
+        .map_err(|error| bad(error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad(format!("`{}` is not the web", url.scheme())));
+    }
+    url.set_fragment(None);
+    // Somebody else's idea of who we are.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.as_str()
+        .parse()
+        .map_err(|error: ureq::http::uri::InvalidUri| bad(error.to_string()))
 }
 
 impl HttpTransport for BlockingTransport {

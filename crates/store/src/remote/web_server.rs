@@ -180,7 +180,7 @@ impl Remote for WebServer {
 
     fn delete(&self, key: &str) -> Result<(), RemoteError> {
         let request = self.request("delete", &Method::DELETE, key)?;
-        let answer = self.writing.ask(request);
+        let answer = self.writing.request(request);
         if let Ok(StatusCode::NOT_FOUND | StatusCode::GONE) = answer {
             return Ok(());
         }

@@ -37,7 +37,9 @@ fn converse(mut stream: &TcpStream, answer: &dyn Fn(&str, &[String]) -> String) 
             lines.push(line.trim().to_ascii_lowercase());
         }
         let path = lines[0].split(' ').nth(1).unwrap().to_owned();
-        let said = format!("HTTP/1.1 {}\r\n\r\n", answer(&path, &lines[1..]));
+        let answer = answer(&path, &lines[1..]);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        let said = format!("HTTP/1.1 {head}\r\n\r\n{body}");
         if stream.write_all(said.as_bytes()).is_err() {
             return;
         }
@@ -187,5 +189,127 @@ fn amazon_is_told_how_to_encrypt() {
     ] {
         let error = open_remote(&wrong).unwrap_err();
         assert!(error.to_string().contains("`sse_customer_key`"), "{error}");
+    }
+}
+
+/// A server that knows us by two secrets, and another one that must not hear of them.
+#[test]
+fn where_a_server_sends_us_on_to_is_found_and_secrets_stay_at_home() {
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&heard);
+    let other = serve(move |path, lines| {
+        let secrets = lines.iter().filter(|line| {
+            line.contains("t0ken") || line.starts_with("authorization") || line.contains("bwu6")
+        });
+        seen.lock().unwrap().extend(secrets.cloned());
+        match path {
+            // There is a length that tells which page it was.
+            "/x" => "200 OK\r\nContent-Length: 7".into(),
+            "/on" => "302 Found\r\nLocation: x\r\nContent-Length: 0".into(),
+            _ => "404 Not Found\r\nContent-Length: 0".into(),
+        }
+    });
+    let away = other.clone();
+    let address = serve(move |path, lines| {
+        let known =
+            has(lines, "private-token: t0ken") || has(lines, "authorization: basic bwu6cznjcmv0");
+        if !known {
+            return REFUSED.into();
+        }
+        let turn = |to: &str| format!("302 Found\r\nLocation: {to}\r\nContent-Length: 0");
+        let length = |length: usize| format!("200 OK\r\nContent-Length: {length}");
+        match path {
+            "/store/a/b/plain" => turn("x"),
+            "/store/a/b/dot" => turn("./x#fragment"),
+            "/store/a/b/up" => turn("../x"),
+            "/store/a/b/far-up" => turn("../../../../../top"),
+            "/store/a/b/root" => turn("/top"),
+            "/store/a/b/query" => turn("?version=2"),
+            "/store/a/b/below" => turn("c/x?y=../z"),
+            "/store/a/b/host" => turn(&format!("//{away}/x")),
+            "/store/a/b/away" => turn(&format!("HTTP://{away}/on")),
+            "/store/a/b/login" => turn(&format!("http://me:s3cret@{away}/x")),
+            "/store/a/b/same" => turn(""),
+            "/store/a/b/file" => turn("file:///etc/passwd"),
+            "/store/a/b/nonsense" => turn("http://[::1/x"),
+            "/store/a/b/x" => length(1),
+            "/store/a/x" => length(2),
+            "/top" => length(3),
+            "/store/a/b/query?version=2" => length(4),
+            "/store/a/b/c/x?y=../z" => length(5),
+            _ => "404 Not Found\r\nContent-Length: 0".into(),
+        }
+    });
+    let settings = RemoteSettings::new("web", format!("http://{address}/store"));
+    let basic = settings.clone().with("auth", "basic").with("user", "me");
+    let header = settings
+        .with("auth", "custom")
+        .with("custom_auth_header", "PRIVATE-TOKEN");
+    for settings in [
+        basic.with("password", "s3cret"),
+        header.with("password", "t0ken"),
+    ] {
+        let remote = open_remote(&settings).unwrap();
+        for (key, size) in [
+            ("plain", 1),
+            ("dot", 1),
+            ("up", 2),
+            ("far-up", 3),
+            ("root", 3),
+            ("query", 4),
+            ("below", 5),
+            ("host", 7),
+            ("away", 7),
+            ("login", 7),
+        ] {
+            let found = remote.size(&format!("a/b/{key}")).unwrap();
+            assert_eq!(found, Some(size), "{key}");
+        }
+        for key in ["same", "file", "nonsense"] {
+            remote.size(&format!("a/b/{key}")).unwrap_err();
+        }
+        assert_eq!(*heard.lock().unwrap(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_part_of_an_object_is_all_that_is_asked_for() {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&asked);
+    let address = serve(move |_, lines| {
+        let range = lines.iter().find(|line| line.contains("range:"));
+        seen.lock().unwrap().extend(range.cloned());
+        match range {
+            Some(_) => "206 Partial Content\r\nContent-Length: 10\r\n\
+                        Content-Range: bytes 5000-5009/1000000\r\n\r\n0123456789"
+                .into(),
+            None => "200 OK\r\nContent-Length: 1000000".into(),
+        }
+    });
+    let url = format!("http://{address}/store");
+    let account = format!("AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint={url}");
+    let amazon = RemoteSettings::new("web", "s3://bucket/store")
+        .with("endpointurl", &url)
+        .with("access_key_id", "k")
+        .with("secret_access_key", "s");
+    let google = RemoteSettings::new("web", "gs://bucket/store")
+        .with("endpointurl", &url)
+        .with("allow_anonymous_login", "true");
+    for settings in [
+        RemoteSettings::new("web", &url),
+        RemoteSettings::new("web", url.replace("http:", "webdav:")),
+        RemoteSettings::new("web", "azure://box/store").with("connection_string", &account),
+        amazon,
+        google,
+    ] {
+        let shown = format!("{settings:?}");
+        let mut found = Vec::new();
+        let remote = open_remote(&settings).unwrap();
+        let size = remote.read_range("large", 5000, 10, &mut found);
+        assert_eq!(size.unwrap(), 10, "{shown}");
+        assert_eq!(found, b"0123456789", "{shown}");
+        let asked = std::mem::take(&mut *asked.lock().unwrap());
+        assert_eq!(asked.len(), 1, "{shown} {asked:?}");
+        assert!(asked[0].ends_with("range: bytes=5000-5009"), "{asked:?}");
     }
 }
