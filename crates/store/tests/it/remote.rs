@@ -113,6 +113,7 @@ pub(crate) fn conformance(remote: &dyn Remote) {
         );
         assert!(read(key).unwrap() == content, "{key}");
     }
+    ranges(remote, "files/md5/ff/large", &large);
     let folder = [
         ("files/md5/00/empty", 0),
         ("files/md5/00/small", 5),
@@ -147,6 +148,29 @@ pub(crate) fn conformance(remote: &dyn Remote) {
         assert_eq!(remote.size(key).unwrap(), None, "{key}");
     }
     listed("files", &[]);
+}
+
+/// Parts of an object, and what is behind its end.
+fn ranges(remote: &dyn Remote, key: &str, content: &[u8]) {
+    let end = content.len();
+    for (offset, length) in [
+        (0, 0),
+        (0, 1),
+        (0, end + 1),
+        (1, 32 << 10),
+        (5 << 20, 100_003),
+        (7 << 20, 3 << 20),
+        (end - 3, 3),
+        (end - 3, 10),
+        (end, 10),
+        (end + 10, 10),
+    ] {
+        let mut found = Vec::new();
+        let size = remote.read_range(key, offset as u64, length as u64, &mut found);
+        let part = &content[offset.min(end)..(offset + length).min(end)];
+        assert_eq!(size.unwrap(), part.len() as u64, "{offset} {length}");
+        assert!(found == part, "{offset} {length}");
+    }
 }
 
 /// There and back with `count` files, twice, with a hole in between.

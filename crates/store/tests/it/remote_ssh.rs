@@ -248,6 +248,25 @@ fn connections(sandbox: &Sandbox) -> usize {
     sandbox.read("connections").lines().count()
 }
 
+#[test]
+fn a_part_of_a_file_is_all_that_comes() {
+    let sandbox = Sandbox::new();
+    let content = bytes(20 << 20);
+    sandbox.write("store/large", &content);
+    let text = format!("SERVER | tee {}/received", sandbox.root);
+    let Some(remote) = broken_line(&sandbox, &text, "30") else {
+        return;
+    };
+    let (offset, length) = (17 << 20, 100_000);
+    let mut found = Vec::new();
+    let size = remote.read_range("large", offset as u64, length as u64, &mut found);
+    assert_eq!(size.unwrap(), length as u64);
+    assert!(found == content[offset..offset + length]);
+    drop(remote);
+    let received = sandbox.root.join("received").metadata().unwrap().len();
+    assert!(received < 2 * length as u64, "{received}");
+}
+
 /// What a cache says after fetching one object over such a line; whether it is there.
 fn fetch(text: &str) -> Option<(Result<usize, StoreError>, bool, usize)> {
     let sandbox = Sandbox::new();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::sync::mpsc::Receiver;
 
 use super::connection::Connection;
@@ -63,21 +64,26 @@ impl Connection {
         }
     }
 
-    /// Copies a file into `sink`; how long it was.
-    pub(super) fn fetch_file(&self, path: &str, sink: &mut dyn Write) -> Done<u64> {
+    /// Copies this part of a file into `sink`, as far as the file has it; how long that was.
+    pub(super) fn fetch_file(
+        &self,
+        path: &str,
+        wanted: &Range<u64>,
+        sink: &mut dyn Write,
+    ) -> Done<u64> {
         let handle = self.handle(packet::OPEN, |request| {
             request
                 .bytes(path.as_bytes())
                 .number(packet::OPEN_READ)
                 .number(0)
         })?;
-        let fetched = self.fetch_open(&handle, sink);
+        let fetched = self.fetch_open(&handle, wanted, sink);
         let closed = self.close(&handle);
         let size = fetched?;
         closed.map(|()| size)
     }
 
-    fn fetch_open(&self, handle: &[u8], sink: &mut dyn Write) -> Done<u64> {
+    fn fetch_open(&self, handle: &[u8], wanted: &Range<u64>, sink: &mut dyn Write) -> Done<u64> {
         let piece = |offset: u64, length: u32| {
             let receiver = self.ask(packet::READ, |request| {
                 request.bytes(handle).long(offset).number(length)
@@ -86,17 +92,20 @@ impl Connection {
         };
         // A small file is here after one turn.
         let asked = self.ask(packet::FSTAT, |request| request.bytes(handle))?;
-        let mut under_way = VecDeque::from([piece(0, PIECE)?]);
+        let first = u64::from(PIECE).min(wanted.end.saturating_sub(wanted.start));
+        let mut under_way = VecDeque::from([piece(wanted.start, first as u32)?]);
         let size = match self.answer(&asked)? {
             Reply::Attributes(attributes) => attributes.size.ok_or(SftpError::Nonsense)?,
             Reply::Status { code, message } => return Err(SftpError::Status { code, message }),
             _ => return Err(SftpError::Nonsense),
         };
-        let mut next = u64::from(PIECE);
-        let mut copied = 0;
+        // Behind the last byte there is nothing.
+        let end = size.min(wanted.end).max(wanted.start);
+        let mut next = wanted.start + first;
+        let mut reached = wanted.start;
         while let Some((offset, length, receiver)) = under_way.pop_front() {
-            while next < size && under_way.len() < AHEAD {
-                let length = u64::from(PIECE).min(size - next) as u32;
+            while next < end && under_way.len() < AHEAD {
+                let length = u64::from(PIECE).min(end - next) as u32;
                 under_way.push_back(piece(next, length)?);
                 next += u64::from(length);
             }
@@ -105,7 +114,7 @@ impl Connection {
                 Reply::Status {
                     code: packet::NO_MORE,
                     ..
-                } if copied >= size => continue,
+                } if reached >= end => continue,
                 Reply::Status {
                     code: packet::NO_MORE,
                     ..
@@ -120,17 +129,16 @@ impl Connection {
                 return Err(SftpError::Nonsense);
             }
             sink.write_all(&bytes).map_err(SftpError::Ours)?;
-            copied += u64::from(got);
-            let end = offset + u64::from(length);
-            if got < length && copied < size.min(end) {
+            reached += u64::from(got);
+            if got < length && reached < end.min(offset + u64::from(length)) {
                 // The rest of the piece comes before all others.
                 under_way.push_front(piece(offset + u64::from(got), length - got)?);
             }
         }
-        if copied < size {
+        if reached < end {
             return Err(SftpError::Short);
         }
-        Ok(copied)
+        Ok(reached - wanted.start)
     }
 }
 

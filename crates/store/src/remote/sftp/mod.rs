@@ -298,8 +298,22 @@ impl Remote for Sftp {
     }
 
     fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError> {
+        self.read_range(key, 0, u64::MAX, sink)
+    }
+
+    fn read_range(
+        &self,
+        key: &str,
+        offset: u64,
+        length: u64,
+        sink: &mut dyn Write,
+    ) -> Result<u64, RemoteError> {
+        if length == 0 {
+            return Ok(0);
+        }
+        let wanted = offset..offset.saturating_add(length);
         self.connection()
-            .and_then(|connection| connection.fetch_file(&self.path(key), sink))
+            .and_then(|connection| connection.fetch_file(&self.path(key), &wanted, sink))
             .map_err(|error| self.failed("read", key, error))
     }
 
