@@ -184,6 +184,11 @@ pub enum ProjectError {
     #[error("remote `{remote}` keeps versions, so only what the work tree has can be pushed there")]
     PastVersions { remote: String },
 
+    #[error(
+        "remote `{remote}` keeps versions of files under their own names, and takes no other objects"
+    )]
+    KeepsVersions { remote: String },
+
     #[error("there is a Git hook `{path}` already")]
     HookExists { path: Utf8PathBuf },
 
@@ -304,6 +309,9 @@ impl ProjectError {
             Self::PastVersions { .. } => {
                 "leave out `--all-commits`, `--all-branches` and `--all-tags`: earlier versions stay where they were pushed"
                     .to_owned()
+            }
+            Self::KeepsVersions { .. } => {
+                "choose another one with `--remote`; `ketch push` sends data to this one".to_owned()
             }
             Self::PartlyHere { path, .. } => {
                 format!("get them with `ketch pull '{path}.dvc'`, then try again")

@@ -90,10 +90,11 @@ pub use gc::{GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
 pub use gc_remote::RemoteGarbage;
 pub use git::{CommitId, Git, Identity};
 pub use import::{
-    Bringing, GetOptions, GetReport, ImportError, ImportOptions, ImportReport, ImportUpdate,
-    OnExisting, SourceListOptions, SourceSpec, UpdateDestination, UpdateOptions, UpdateReport,
-    UpdatedImport, UrlDestination, UrlGetOptions, UrlImportOptions, UrlListEntry, UrlListOptions,
-    get, get_url, import, import_updates, import_url, list_source, list_url, storage_url, update,
+    AddDestination, AddFromOptions, AddFromReport, Bringing, GetOptions, GetReport, ImportError,
+    ImportOptions, ImportReport, ImportUpdate, OnExisting, SourceListOptions, SourceSpec,
+    UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, UrlDestination, UrlGetOptions,
+    UrlImportOptions, UrlListEntry, UrlListOptions, add_from, get, get_url, import, import_updates,
+    import_url, list_source, list_url, storage_url, update,
 };
 pub use init::{Existing, InitOptions, InitReport, init, init_below};
 pub use install::{HookProgram, install_hooks};

@@ -13,6 +13,7 @@ mod import;
 mod kill_data;
 mod layering;
 mod merge_driver;
+mod moving;
 mod parts;
 mod personality;
 mod pipeline;

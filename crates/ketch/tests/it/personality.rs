@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::project;
 
 /// One thing that happens in both repositories.
-enum Step {
+pub(crate) enum Step {
     /// Both print the same on standard output and end the same.
     Same(&'static str),
     /// The same lines in whatever order: DVC's comes from sets.
@@ -255,15 +255,20 @@ fn sort(value: &mut Value) {
 
 #[test]
 fn called_dvc_it_answers_as_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
-        return;
-    };
+    if let Some(compared) = assert_same_answers(STORY) {
+        assert!(compared >= 60, "{compared}");
+    }
+}
+
+/// Tells a story to both, and how many answers were compared; nothing without DVC.
+pub(crate) fn assert_same_answers(story: &[Step]) -> Option<usize> {
+    let dvc = peer("dvc/bin/dvc")?;
     let folder = project();
     let ours = Twin::new(link(&folder.root()));
     let theirs = Twin::new(dvc);
     let mut differing = Vec::new();
     let mut compared = 0;
-    for step in STORY {
+    for step in story {
         let (Same(line) | Lines(line) | Json(line) | Ends(line)) = step else {
             ours.act(step);
             theirs.act(step);
@@ -288,7 +293,7 @@ fn called_dvc_it_answers_as_dvc() {
         }
     }
     assert!(differing.is_empty(), "{}", differing.join("\n"));
-    assert!(compared >= 60, "{compared}");
+    Some(compared)
 }
 
 /// Hooks that DVC wrote call `dvc git-hook …`; ours call either program.

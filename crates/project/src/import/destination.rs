@@ -124,12 +124,20 @@ impl Destination {
     pub(super) fn record(
         &self,
         project: &Project,
-        mut content: DvcFile,
+        content: DvcFile,
     ) -> Result<Vec<Utf8PathBuf>, ProjectError> {
-        let mut changed = Vec::new();
-        if let Some(file) = gitignore::ignore(project, &self.path)? {
-            changed.push(project.shown(&file));
-        }
+        let ignored = gitignore::ignore(project, &self.path)?;
+        self.write(project, content, ignored.as_deref())
+    }
+
+    /// [`record`](Self::record) beside another file that was written, or of data that is not here:
+    /// of that Git has nothing to overlook.
+    pub(super) fn write(
+        &self,
+        project: &Project,
+        mut content: DvcFile,
+        other: Option<&Utf8Path>,
+    ) -> Result<Vec<Utf8PathBuf>, ProjectError> {
         let text = match read_if_there(&self.file)? {
             None => content.to_text(),
             Some(before) => {
@@ -145,7 +153,11 @@ impl Destination {
             }
         };
         write_atomically(&self.file, text.as_bytes())?;
-        changed.push(project.shown(&self.file));
+        let mut changed: Vec<_> = other
+            .into_iter()
+            .chain([self.file.as_path()])
+            .map(|file| project.shown(file))
+            .collect();
         changed.sort();
         if project.autostage() {
             project.git().add(&changed)?;

@@ -53,6 +53,12 @@ pub enum ImportError {
     #[error("`{path}` exists already")]
     Exists { path: Utf8PathBuf },
 
+    #[error("`{path}` and `{origin}` hold one another")]
+    Nested {
+        path: Utf8PathBuf,
+        origin: Utf8PathBuf,
+    },
+
     #[error("the folder `{path}` does not exist")]
     NoFolder { path: Utf8PathBuf },
 
@@ -117,6 +123,7 @@ impl ImportError {
             }
             Self::TooDeep { .. } => "import from the repository that has the data".to_owned(),
             Self::Exists { .. } => "choose another place with `-o`, or force it".to_owned(),
+            Self::Nested { .. } => "choose another place with `--out`".to_owned(),
             Self::NoFolder { path } => format!("make it: `mkdir -p '{path}'`"),
             Self::LinkedFolder { .. } => "use the folder that the link points to".to_owned(),
             Self::PointerIgnored { .. } => {

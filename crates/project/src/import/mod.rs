@@ -8,6 +8,7 @@
 //! - Bytes are hashed while they come in, and have their final name only when they are complete.
 //! - A `.dvc` file promises only what is in the cache already.
 
+mod add_from;
 mod address;
 mod blobs;
 mod destination;
@@ -27,6 +28,7 @@ mod url_import;
 mod url_settings;
 mod url_source;
 
+pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
 pub use error::ImportError;
 pub use get::{GetOptions, GetReport, UrlGetOptions, get, get_url, storage_url};
 pub use listing::{SourceListOptions, UrlListEntry, UrlListOptions, list_source, list_url};

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{Config, Manifest, ObjectId};
 use ketch_store::remote::{
     ConfigLevel, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport, download,
-    manifest_of, open_remote,
+    manifest_of,
 };
 use ketch_store::{Cache, Reporter, StoreError};
 
@@ -136,7 +136,7 @@ pub(super) fn open(
     settings: &RemoteSettings,
     choice: &RemoteChoice,
 ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
-    let remote = open_remote(settings).map_err(StoreError::from)?;
+    let remote = choice.open_plain(settings)?;
     let options = TransferOptions {
         jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
         retry: choice.retry,

@@ -2,14 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, OutputEntry};
-use ketch_store::remote::{RemoteSettings, upload};
-use ketch_store::{Cache, Durability, Reporter, StoreError};
+use ketch_store::remote::upload;
+use ketch_store::{Cache, Durability, Reporter};
 
 use super::destination::{Destination, named};
-use super::remote_levels::levels_of;
 use super::repository_import::{ImportReport, output};
 use super::url_source::UrlSource;
-use super::{Bringing, OnExisting, places};
+use super::{Bringing, OnExisting};
 use crate::content::Content;
 use crate::paths::{is_url, relative};
 use crate::{Project, ProjectError, RemoteChoice};
@@ -133,10 +132,7 @@ pub(super) fn send(
     choice: &RemoteChoice,
     reporter: &dyn Reporter,
 ) -> Result<(OutputEntry, Content), ProjectError> {
-    let levels = levels_of(Some(project.root()), choice)?;
-    let settings =
-        RemoteSettings::find(&levels, choice.name.as_deref()).map_err(StoreError::from)?;
-    let (remote, options) = places::open(&settings, choice)?;
+    let (remote, options) = choice.chosen(project)?;
     // An object has its name only when all of it was read.
     let scratch = tempfile::Builder::new()
         .prefix("ketch-passing-")

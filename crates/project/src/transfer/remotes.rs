@@ -103,7 +103,7 @@ impl RemoteChoice {
     }
 
     /// Opens a remote as it is, whatever its layout.
-    pub(super) fn open_plain(
+    pub(crate) fn open_plain(
         &self,
         settings: &RemoteSettings,
     ) -> Result<Box<dyn Remote>, ProjectError> {
@@ -136,12 +136,21 @@ impl RemoteChoice {
     }
 
     /// The remote that is chosen, or the default one, and how to talk to it.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::KeepsVersions`] where it does: it has no objects by their hashes.
     pub(crate) fn chosen(
         &self,
         project: &Project,
     ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
         let settings = RemoteSettings::find(&levels(project)?, self.name.as_deref())
             .map_err(StoreError::from)?;
+        if settings.versioning().map_err(StoreError::from)? != Versioning::None {
+            return Err(ProjectError::KeepsVersions {
+                remote: settings.name,
+            });
+        }
         let options = TransferOptions {
             jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
             retry: self.retry,

@@ -136,7 +136,8 @@ fn contents(root: &Utf8Path) -> Vec<(String, String)> {
             }
             if path.is_dir() {
                 pending.push(path);
-            } else {
+            // DVC leaves its own beside the objects.
+            } else if !(name.starts_with(".dvc/cache") && path.extension() == Some("tmp")) {
                 let bytes = fs_err::read(&path).unwrap();
                 found.push((name, String::from_utf8_lossy(&bytes).into_owned()));
             }
