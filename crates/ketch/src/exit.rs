@@ -12,6 +12,7 @@ use ketch_project::ProjectError;
 use ketch_server::ServerError;
 use ketch_serving::ServingError;
 use ketch_store::StoreError;
+use ketch_store::remote::RemoteError;
 use ketch_table::TableError;
 use ketch_tracking::TrackingError;
 use owo_colors::OwoColorize as _;
@@ -60,6 +61,8 @@ pub(crate) enum DvcFailure {
     Any,
     /// 251: a setting, or a file of settings.
     Configuration,
+    /// A remote that there is not: 251, or 1 from a command that answers so.
+    NoRemote,
     /// 253: not in a project.
     NotARepository,
 }
@@ -67,7 +70,7 @@ pub(crate) enum DvcFailure {
 impl DvcFailure {
     pub(crate) fn code(self) -> u8 {
         match self {
-            Self::Configuration => 251,
+            Self::Configuration | Self::NoRemote => 251,
             Self::NotARepository => 253,
             Self::Any => 255,
         }
@@ -307,6 +310,9 @@ impl From<ProjectError> for CommandError {
             | ProjectError::NotSet { .. }
             | ProjectError::UnknownRemote { .. }
             | ProjectError::RemoteExists { .. } => DvcFailure::Configuration,
+            ProjectError::Store(StoreError::Remote(
+                RemoteError::Unknown { .. } | RemoteError::NotConfigured,
+            )) => DvcFailure::NoRemote,
             _ => DvcFailure::Any,
         };
         if let ProjectError::StageFailed(failure) = error {

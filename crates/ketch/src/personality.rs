@@ -79,7 +79,7 @@ impl Personality {
     pub(crate) fn code_of(self, error: &CommandError, soft: SoftFailure) -> u8 {
         match (self, error.dvc_failure(), soft) {
             (Self::Ketch, _, _) => error.status().code(),
-            (Self::Dvc, DvcFailure::Any, SoftFailure::Yes) => 1,
+            (Self::Dvc, DvcFailure::Any | DvcFailure::NoRemote, SoftFailure::Yes) => 1,
             (Self::Dvc, failure, _) => failure.code(),
         }
     }

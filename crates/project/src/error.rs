@@ -129,6 +129,9 @@ pub enum ProjectError {
     #[error("it has to be said what to keep")]
     NoScope,
 
+    #[error("it cannot be told what commit {commit} uses")]
+    UsesUnknown { commit: String, source: Box<Self> },
+
     #[error("the cache `{path}` is outside of the project, so others may use it too")]
     SharedCache { path: Utf8PathBuf },
 
@@ -279,6 +282,10 @@ impl ProjectError {
             }
             Self::NoScope => {
                 "name at least one of `--workspace`, `--all-branches`, `--all-tags`, `--all-commits` and `--rev`".to_owned()
+            }
+            Self::UsesUnknown { .. } => {
+                "`--skip-failed` leaves such commits out: what only they use is collected then"
+                    .to_owned()
             }
             Self::SharedCache { .. } => {
                 "name the other projects with `--projects`, or force it if there are none"

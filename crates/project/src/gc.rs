@@ -6,11 +6,11 @@ use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
 use serde::Serialize;
 
-use crate::gc_remote::{RemoteGarbage, collect_remote, split_off_unsaved};
+use crate::gc_remote::{RemoteGarbage, collect_remote, on_remote};
 use crate::objects::{Damaged, Uses, add_uses, all};
 use crate::snapshot::{Blobs, Snapshot};
 use crate::trash::move_file;
-use crate::{CommitId, Project, ProjectError, RemoteChoice, paths};
+use crate::{CommitId, Git, Project, ProjectError, RemoteChoice, paths};
 
 /// What to keep, and what to do with the rest. Whatever is named, the work tree is kept.
 #[derive(Debug, Clone, Default)]
@@ -25,8 +25,9 @@ pub struct GcOptions {
     pub quarantine: String,
     /// A remote to collect in too. It has no quarantine: what is collected there is gone.
     pub remote: Option<RemoteChoice>,
-    /// A remote that has to have what is collected in the cache; other objects stay.
-    pub only_what_is_on: Option<RemoteChoice>,
+    /// A remote whose objects need not be kept in the cache, whatever uses them.
+    pub not_what_is_on: Option<RemoteChoice>,
+    pub failed: FailedCommits,
 }
 
 /// A set of states whose data is kept.
@@ -38,8 +39,10 @@ pub enum Keep {
     Branches,
     /// Each tag.
     Tags,
-    /// Every commit that any branch, tag or other ref leads to.
+    /// Every commit that HEAD, a branch here or on a Git remote, or a tag leads to.
     Commits,
+    /// Every commit that Git still knows: experiments, the stash, what was amended away.
+    Everything,
     /// This revision.
     Revision(String),
     /// The newest commits that a revision leads to, so many of them.
@@ -60,6 +63,16 @@ pub enum Reachable {
     Keep,
     /// They are collected too.
     Collect,
+}
+
+/// What to do about a commit of which it cannot be told what it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailedCommits {
+    /// Nothing is collected.
+    #[default]
+    Refuse,
+    /// What only it uses is collected.
+    Skip,
 }
 
 /// Whether anything happens.
@@ -89,6 +102,9 @@ pub struct GcReport {
     pub deleted: u64,
     /// What was, or would be, deleted on the remote.
     pub remote: Option<RemoteGarbage>,
+    /// Commits of which it could not be told what they use.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<CommitId>,
 }
 
 /// One object.
@@ -125,9 +141,15 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
         .map(Project::lock)
         .collect::<Result<Vec<_>, _>>()?;
     let (mut named, mut reachable) = (BTreeSet::new(), BTreeSet::new());
+    let mut marking = Marking {
+        failed: options.failed,
+        skipped: BTreeSet::new(),
+    };
     for one in others.iter().chain([project]) {
-        named.extend(marked(one, &options.keep)?);
-        reachable.extend(marked(one, &[Keep::Commits])?);
+        named.extend(marking.marked(one, &options.keep)?);
+        if options.reachable == Reachable::Keep {
+            reachable.extend(marking.marked(one, &[Keep::Everything])?);
+        }
     }
     if !others.is_empty() {
         // A project need not have the manifests of the directories it uses; this one may.
@@ -135,7 +157,17 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
             add_files(project, ids)?;
         }
     }
-    let mut report = GcReport::default();
+    if let Some(choice) = &options.not_what_is_on {
+        let used = named.union(&reachable).cloned().collect();
+        let there = on_remote(project, choice, &used)?;
+        for ids in [&mut named, &mut reachable] {
+            ids.retain(|id| !there.contains(id));
+        }
+    }
+    let mut report = GcReport {
+        skipped: marking.skipped.into_iter().collect(),
+        ..GcReport::default()
+    };
     for (id, size) in all(project)? {
         if named.contains(&id) {
             report.kept += 1;
@@ -152,10 +184,6 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     report
         .collected
         .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
-    if let Some(choice) = &options.only_what_is_on {
-        let kept = split_off_unsaved(project, choice, &mut report)?;
-        report.kept += kept;
-    }
     if let Some(choice) = &options.remote {
         let wanted = if options.reachable == Reachable::Keep {
             named.union(&reachable).cloned().collect()
@@ -184,73 +212,143 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     Ok(report)
 }
 
-/// What the named states of one project use, as far as its own cache knows.
-fn marked(project: &Project, keep: &[Keep]) -> Result<BTreeSet<ObjectId>, ProjectError> {
-    let mut uses = Uses::new();
-    let git = project.git();
-    let mut commits: BTreeSet<String> = BTreeSet::new();
-    let mut blobs = Blobs::default();
-    for one in keep {
-        let listed = match one {
-            Keep::Workspace => continue,
-            Keep::Revision(revision) => {
-                commits.insert(git.resolve(revision)?.to_string());
-                continue;
-            }
-            Keep::Newest { revision, count } => {
-                let commit = git.resolve(revision)?;
-                let count = format!("--max-count={count}");
-                git.run(&["rev-list", "--first-parent", &count, commit.as_str()])?
-            }
-            Keep::NewestOfBranches(count) => {
-                let tips = git.run(&["for-each-ref", "--format=%(objectname)", "refs/heads"])?;
-                let count = format!("--max-count={count}");
-                let mut listed = String::new();
-                for tip in tips.lines() {
-                    listed += &git.run(&["rev-list", "--first-parent", &count, tip])?;
+/// Finding out what is in use.
+struct Marking {
+    failed: FailedCommits,
+    skipped: BTreeSet<CommitId>,
+}
+
+impl Marking {
+    /// What the named states of one project use, as far as its own cache knows.
+    fn marked(
+        &mut self,
+        project: &Project,
+        keep: &[Keep],
+    ) -> Result<BTreeSet<ObjectId>, ProjectError> {
+        let mut uses = Uses::new();
+        let git = project.git();
+        let mut commits: BTreeSet<String> = BTreeSet::new();
+        let mut blobs = Blobs::default();
+        for one in keep {
+            commits.extend(listed(git, one)?);
+        }
+        for id in commits {
+            // A tag may lead to something that is no commit, which holds no data of ours.
+            let commit: CommitId = match git.resolve(&id) {
+                Ok(commit) => commit,
+                Err(ProjectError::UnknownRevision { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let added = Snapshot::of_commit(project, &commit, &mut blobs)
+                .and_then(|snapshot| add_uses(project, &snapshot, Damaged::Refuse, &mut uses));
+            match (added, self.failed) {
+                (Ok(()), _) => {}
+                (Err(_), FailedCommits::Skip) => _ = self.skipped.insert(commit),
+                (Err(error), FailedCommits::Refuse) => {
+                    return Err(ProjectError::UsesUnknown {
+                        commit: commit.to_string(),
+                        source: Box::new(error),
+                    });
                 }
-                listed
-            }
-            Keep::Since(day) => {
-                let day = format!("--since={day} 00:00:00");
-                git.run(&["rev-list", "--all", &day])?
-            }
-            Keep::Experiments => {
-                git.run(&["for-each-ref", "--format=%(objectname)", "refs/exps"])?
-            }
-            Keep::Branches => git.run(&[
-                "for-each-ref",
-                "--format=%(objectname)",
-                "refs/heads",
-                "refs/remotes",
-            ])?,
-            Keep::Tags => git.run(&[
-                "for-each-ref",
-                "--format=%(*objectname) %(objectname)",
-                "refs/tags",
-            ])?,
-            // `--reflog` has the stash, and commits that were amended or rebased away.
-            Keep::Commits => git.run(&["rev-list", "--all", "--reflog"])?,
-        };
-        for line in listed.lines() {
-            if let Some(id) = line.split_whitespace().next() {
-                commits.insert(id.to_owned());
             }
         }
+        let workspace = Snapshot::of_workspace(project)?;
+        add_uses(project, &workspace, Damaged::Refuse, &mut uses)?;
+        Ok(uses.into_keys().collect())
     }
-    for id in commits {
-        // A tag may lead to something that is no commit, which holds no data of ours.
-        let commit: CommitId = match git.resolve(&id) {
-            Ok(commit) => commit,
-            Err(ProjectError::UnknownRevision { .. }) => continue,
-            Err(error) => return Err(error),
+}
+
+/// The commits that a rule keeps.
+fn listed(git: &Git, keep: &Keep) -> Result<Vec<String>, ProjectError> {
+    let newest = |tip: &str, count: u32| {
+        let count = format!("--max-count={count}");
+        git.run(&["rev-list", "--first-parent", &count, tip])
+    };
+    let text = match keep {
+        Keep::Workspace => return Ok(Vec::new()),
+        Keep::Revision(revision) => git.resolve(revision)?.to_string(),
+        Keep::Newest { revision, count } => newest(git.resolve(revision)?.as_str(), *count)?,
+        Keep::NewestOfBranches(count) => {
+            let tips = git.run(&["for-each-ref", "--format=%(objectname)", "refs/heads"])?;
+            let lists = tips.lines().map(|tip| newest(tip, *count));
+            lists.collect::<Result<String, _>>()?
+        }
+        Keep::Since(day) => since(git, day)?,
+        Keep::Experiments => experiments(git)?,
+        Keep::Branches => git.run(&[
+            "for-each-ref",
+            "--format=%(objectname)",
+            "refs/heads",
+            "refs/remotes",
+        ])?,
+        Keep::Tags => git.run(&[
+            "for-each-ref",
+            "--format=%(*objectname) %(objectname)",
+            "refs/tags",
+        ])?,
+        Keep::Commits => commits(git, &[])?,
+        // `--reflog` has the stash, and commits that were amended or rebased away.
+        Keep::Everything => git.run(&["rev-list", "--all", "--reflog"])?,
+    };
+    let ids = text
+        .lines()
+        .filter_map(|line| line.split_whitespace().next());
+    Ok(ids.map(str::to_owned).collect())
+}
+
+fn commits(git: &Git, options: &[&str]) -> Result<String, ProjectError> {
+    let refs = ["rev-list", "--branches", "--remotes", "--tags"];
+    // A new repository has none.
+    let head = git.head()?.map(|_| "HEAD");
+    let arguments: Vec<&str> = refs.iter().chain(options).copied().chain(head).collect();
+    git.run(&arguments)
+}
+
+/// The commits since the beginning of a day, where whoever asks is. Not `rev-list --since`: that
+/// stops at the first commit that is older, and dates need not be in the order of the commits.
+fn since(git: &Git, day: &str) -> Result<String, ProjectError> {
+    let begin = git.run(&["rev-parse", &format!("--since={day} 00:00:00")])?;
+    let begin: Option<i64> = begin
+        .trim()
+        .strip_prefix("--max-age=")
+        .and_then(|seconds| seconds.parse().ok());
+    let begin = begin.ok_or_else(|| ProjectError::Git {
+        command: format!("git rev-parse --since='{day} 00:00:00'"),
+        message: "it gives no time".to_owned(),
+    })?;
+    let mut newer = String::new();
+    for line in commits(git, &["--timestamp"])?.lines() {
+        if let Some((time, id)) = line.split_once(' ')
+            && time.parse::<i64>().is_ok_and(|time| time >= begin)
+        {
+            newer += id;
+            newer.push('\n');
+        }
+    }
+    Ok(newer)
+}
+
+/// The commits of DVC's experiments: each from `refs/exps/BASE[..2]/BASE[2..]/NAME` back to the
+/// commit that it began at.
+fn experiments(git: &Git) -> Result<String, ProjectError> {
+    let format = "--format=%(objectname) %(refname)";
+    let mut commits = String::new();
+    for line in git.run(&["for-each-ref", format, "refs/exps"])?.lines() {
+        let (tip, name) = line.split_once(' ').unwrap_or((line, ""));
+        let parts: Vec<&str> = name.split('/').collect();
+        let base = match parts[..] {
+            [_, _, prefix, rest, _, ..] if prefix.len() == 2 => Some(format!("^{prefix}{rest}")),
+            _ => None,
         };
-        let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
-        add_uses(project, &snapshot, Damaged::Refuse, &mut uses)?;
+        let between = base.map(|base| git.run(&["rev-list", tip, &base]));
+        // Others are DVC's own, or their beginning is gone.
+        if let Some(Ok(between)) = between {
+            commits += &between;
+        }
+        commits += tip;
+        commits.push('\n');
     }
-    let workspace = Snapshot::of_workspace(project)?;
-    add_uses(project, &workspace, Damaged::Refuse, &mut uses)?;
-    Ok(uses.into_keys().collect())
+    Ok(commits)
 }
 
 /// Adds the files of the directories whose manifests this project's cache has.

@@ -1,4 +1,4 @@
-//! Making room on a remote, and in the cache by what a remote has.
+//! Making room on a remote, and what a remote has.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use ketch_store::remote::{Remote, compare, manifest_of};
 use ketch_store::{StoreError, remote::TransferOptions};
 use serde::Serialize;
 
-use crate::gc::{GcMode, GcObject, GcReport};
+use crate::gc::{GcMode, GcObject};
 use crate::{Project, ProjectError, RemoteChoice};
 
 /// What a remote had that nothing uses.
@@ -69,24 +69,16 @@ pub(crate) fn collect_remote(
     Ok(garbage)
 }
 
-/// Takes what the remote does not have out of what would be collected, and says how many that were.
-pub(crate) fn split_off_unsaved(
+/// Which of the objects the remote has.
+pub(crate) fn on_remote(
     project: &Project,
     choice: &RemoteChoice,
-    report: &mut GcReport,
-) -> Result<u64, ProjectError> {
+    ids: &BTreeSet<ObjectId>,
+) -> Result<BTreeSet<ObjectId>, ProjectError> {
     let (remote, options) = choice.chosen(project)?;
-    let ids: Vec<ObjectId> = report
-        .collected
-        .iter()
-        .map(|object| object.id.clone())
-        .collect();
+    let ids: Vec<ObjectId> = ids.iter().cloned().collect();
     let found = compare(project.cache(), &*remote, &ids, options)?;
-    let there: BTreeSet<ObjectId> = found.both.into_iter().collect();
-    let before = report.collected.len();
-    report.collected.retain(|object| there.contains(&object.id));
-    report.size = report.collected.iter().map(|object| object.size).sum();
-    Ok((before - report.collected.len()) as u64)
+    Ok(found.both.into_iter().chain(found.only_remote).collect())
 }
 
 fn with_files(

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::ProjectError;
 
 /// The full id of a commit.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct CommitId(String);
 

@@ -86,7 +86,7 @@ pub use dvc_settings::{
 };
 pub use error::{ProjectError, StageFailure};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
-pub use gc::{GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
+pub use gc::{FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
 pub use gc_remote::RemoteGarbage;
 pub use git::{CommitId, Git, Identity};
 pub use import::{
@@ -115,10 +115,11 @@ pub use status::{
     CacheCheck, DataStatus, StageStatus, StatusOptions, StatusReport, status, status_of,
 };
 pub use transfer::{
-    AskPassword, ExportOptions, ExportReport, Exported, History, Moved, OutputRemoteStatus,
-    PullOptions, PullReport, RemoteChoice, RemoteFsckReport, RemoteObject, RemoteState,
-    RemoteStatusReport, RemoteTransfer, RunsMoved, SkipReason, Skipped, TransferSelection, export,
-    fetch, fetch_runs, fetch_smaller, pull, push, push_runs, remote_fsck, remote_status,
+    AskPassword, DataKind, ExportOptions, ExportReport, Exported, History, Moved,
+    OutputRemoteStatus, PullOptions, PullReport, RemoteChoice, RemoteFsckReport, RemoteObject,
+    RemoteState, RemoteStatusReport, RemoteTransfer, RunsMoved, SkipReason, Skipped,
+    TransferSelection, export, fetch, fetch_runs, fetch_smaller, pull, push, push_runs,
+    remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -137,6 +137,18 @@ impl Snapshot {
         Ok(entries)
     }
 
+    /// Its `dvc.yaml` files, each with the folder that it is in, relative to the root.
+    pub(crate) fn pipelines(&self) -> Result<Vec<(Utf8PathBuf, PipelineFile)>, ProjectError> {
+        let files = self.files.iter();
+        files
+            .filter(|(file, _)| file.file_name() == Some("dvc.yaml"))
+            .map(|(file, text)| {
+                let home = file.parent().unwrap_or(Utf8Path::new(""));
+                Ok((home.to_owned(), PipelineFile::parse(text, file.as_str())?))
+            })
+            .collect()
+    }
+
     fn add_stages(
         &self,
         file: &Utf8Path,

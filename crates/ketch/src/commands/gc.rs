@@ -3,7 +3,9 @@
 use camino::Utf8PathBuf;
 use clap::Args;
 use jiff::civil::Date;
-use ketch_project::{GcMode, GcOptions, GcReport, Keep, Project, Reachable, gc};
+use ketch_project::{
+    FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Project, Reachable, gc,
+};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -45,7 +47,7 @@ pub(crate) struct GcArgs {
     #[arg(short, long, value_name = "DIR", num_args = 0..)]
     projects: Vec<Utf8PathBuf>,
 
-    /// Of each of these, as many commits as this, not the newest alone
+    /// Of each branch or `--rev`, as many commits as this, not the newest alone
     #[arg(short, long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     num: Option<u32>,
 
@@ -57,7 +59,7 @@ pub(crate) struct GcArgs {
     #[arg(long)]
     all_experiments: bool,
 
-    /// Keep also what the remote does not have
+    /// Of what is to be kept, keep only what the remote does not have
     #[arg(long)]
     not_in_remote: bool,
 
@@ -72,6 +74,10 @@ pub(crate) struct GcArgs {
     /// Objects looked at at once
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<usize>,
+
+    /// Leave out commits whose files cannot be read: what only they use is collected
+    #[arg(long)]
+    skip_failed: bool,
 
     /// Collect also what commits use that were not named
     #[arg(short, long)]
@@ -91,6 +97,7 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
+    args.refuse_contradictions()?;
     let project = open_project(settings, printer)?;
     if printer.speaks_dvc() && !args.force && !args.dry && !args.keep().is_empty() {
         printer.warning(
@@ -118,9 +125,19 @@ pub(super) fn run(
         },
         quarantine: folder_of_now(settings),
         remote: args.cloud.then(remote),
-        only_what_is_on: args.not_in_remote.then(remote),
+        not_what_is_on: args.not_in_remote.then(remote),
+        failed: if args.skip_failed {
+            FailedCommits::Skip
+        } else {
+            FailedCommits::Refuse
+        },
     };
     let report = gc(&project, &options)?;
+    for commit in &report.skipped {
+        printer.warning(format_args!(
+            "it cannot be told what commit {commit} uses; it was left out"
+        ));
+    }
     if printer.speaks_dvc() {
         tell_as_dvc(&report, &project, args, printer);
         return Ok(ExitStatus::Success);
@@ -175,6 +192,21 @@ pub(super) fn run(
 }
 
 impl GcArgs {
+    /// What DVC refuses too.
+    fn refuse_contradictions(&self) -> Result<(), CommandError> {
+        if self.not_in_remote && self.cloud {
+            return Err(CommandError::user(
+                "`--not-in-remote` and `--cloud` exclude each other",
+            ));
+        }
+        if self.num.is_some() && self.rev.is_empty() && !self.all_branches {
+            return Err(CommandError::user(
+                "`--num` cannot be used without `--rev` or `--all-branches`",
+            ));
+        }
+        Ok(())
+    }
+
     fn keep(&self) -> Vec<Keep> {
         let newest = |revision: &str| match self.num {
             Some(count) => Keep::Newest {
@@ -196,13 +228,8 @@ impl GcArgs {
             .map(|(_, keep)| keep)
             .collect();
         keep.extend(self.rev.iter().map(|revision| newest(revision)));
-        if let Some(count) = self.num {
-            if self.all_branches {
-                keep.push(Keep::NewestOfBranches(count));
-            } else if self.rev.is_empty() {
-                keep.push(newest("HEAD"));
-            }
-        }
+        let of_branches = self.num.filter(|_| self.all_branches);
+        keep.extend(of_branches.map(Keep::NewestOfBranches));
         keep.extend(self.date.map(|date| Keep::Since(date.to_string())));
         keep
     }
@@ -212,15 +239,10 @@ fn tell_as_dvc(report: &GcReport, project: &Project, args: &GcArgs, printer: &Pr
     printer.warning(
         "what is not kept is removed from the cache; `ketch fsck --repair` brings it back",
     );
-    let removed = |objects: usize, whence: &str, none: &str| {
+    let removed = |objects: usize, whence: &str, none: &str, nowhere: &str| {
         if objects == 0 {
-            printer.line(format_args!("No unused {none} to remove{whence}."));
+            printer.line(format_args!("No unused {none} to remove{nowhere}."));
         } else {
-            let whence = if whence.is_empty() {
-                " from repo cache"
-            } else {
-                whence
-            };
             printer.line(format_args!("Removed {objects} objects{whence}."));
         }
     };
@@ -230,10 +252,18 @@ fn tell_as_dvc(report: &GcReport, project: &Project, args: &GcArgs, printer: &Pr
             printer.line(format_args!("Removing {path}"));
         }
     }
-    removed(report.collected.len(), "", "'repo' cache");
-    removed(0, "", "'legacy' cache");
+    let count = |objects: &[GcObject]| {
+        let legacy = objects.iter().filter(|object| object.id.is_legacy());
+        let legacy = legacy.count();
+        (objects.len() - legacy, legacy)
+    };
+    let (new, legacy) = count(&report.collected);
+    removed(new, " from repo cache", "'repo' cache", "");
+    removed(legacy, " from legacy cache", "'legacy' cache", "");
     if let Some(garbage) = &report.remote {
-        removed(garbage.collected.len(), " from remote", "cache");
-        removed(0, " from remote", "cache");
+        let (new, legacy) = count(&garbage.collected);
+        for objects in [new, legacy] {
+            removed(objects, " from remote", "cache", " from remote");
+        }
     }
 }

@@ -8,6 +8,7 @@ mod demo_bad_input;
 mod demo_support;
 mod diff_rows;
 mod faults;
+mod gc_rules;
 mod help;
 mod import;
 mod kill_data;

@@ -1,7 +1,7 @@
 //! The flags of the commands that move data, called by the name of `dvc` beside DVC.
 
 use crate::personality::{
-    Step::{Ends, Lines, Same, Write},
+    Step::{Commit, Ends, Lines, Remove, Same, Write},
     assert_same_answers,
 };
 
@@ -32,5 +32,57 @@ fn data_from_elsewhere_is_added_as_dvc_does() {
         Ends("add -o x nosuch"),
         Lines("add -f got"),
         Ends("add -f nosuch"),
+    ]);
+}
+
+const PIPELINE: &str = "stages:
+  make:
+    cmd: mkdir -p out && cp in out/a && echo 1 > m.json && echo x,y > p.csv && echo 2 > other.json && echo 3 > deep.csv
+    deps: [in]
+    outs: [out, other.json, deep.csv]
+    metrics: [m.json]
+    plots: [p.csv]
+metrics:
+- other.json
+plots:
+- curve:
+    y: {deep.csv: [y]}
+";
+
+#[test]
+fn kinds_of_data_and_results_of_runs_are_moved_as_by_dvc() {
+    assert_same_answers(&[
+        Ends("init -q"),
+        Same("remote add -d st ../store"),
+        Write("in", "in\n"),
+        Write("dvc.yaml", PIPELINE),
+        Ends("repro -q"),
+        Commit,
+        Same("push --run-cache --no-run-cache"),
+        Same("push --no-run-cache --run-cache"),
+        Same("push --no-run-cache"),
+        Remove(".dvc/cache"),
+        Same("fetch --type metrics"),
+        Same("fetch --type metrics"),
+        Same("fetch --type plots --type metrics"),
+        Same("fetch --type plots -a"),
+        Ends("fetch --type params"),
+        Ends("fetch --type plots nosuch"),
+        Same("fetch --type plots make"),
+        Same("fetch --type plots out"),
+        Same("fetch --no-run-cache"),
+        Remove(".dvc/cache"),
+        Remove("out"),
+        Lines("pull --run-cache"),
+        // Only the results that came along know what the command makes.
+        Remove("dvc.lock"),
+        Remove("out"),
+        Same("fetch"),
+        Ends("repro"),
+        Same("status"),
+        // A remote on the web keeps no results, which is no reason to fail.
+        Same("remote add web http://127.0.0.1:1/x"),
+        Same("config core.remote web"),
+        Same("fetch --run-cache"),
     ]);
 }

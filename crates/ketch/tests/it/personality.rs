@@ -153,7 +153,7 @@ const STORY: &[Step] = &[
 
 pub(crate) struct Twin {
     pub(crate) project: TestProject,
-    program: Utf8PathBuf,
+    pub(crate) program: Utf8PathBuf,
 }
 
 pub(crate) struct Answer {

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use ketch_dvc::ObjectId;
 
+use super::kinds::Places;
 use super::outputs::{Output, outputs};
 use super::{SkipReason, Skipped, TransferSelection};
 use crate::inside::Part;
@@ -34,10 +35,24 @@ pub(super) fn selected(
     project: &Project,
     options: &TransferSelection,
 ) -> Result<(Vec<Output>, Vec<Skipped>), ProjectError> {
-    let now = outputs(project, &options.targets);
+    let mut now = outputs(project, &options.targets);
+    let places = |snapshot: &Snapshot| {
+        let limited = !options.kinds.is_empty();
+        limited
+            .then(|| Places::find(snapshot, &options.kinds))
+            .transpose()
+    };
+    if !options.kinds.is_empty()
+        && let Ok((chosen, skipped)) = &mut now
+        && let Some(places) = places(&Snapshot::of_workspace(project)?)?
+    {
+        chosen.retain(|output| places.has(&output.path));
+        skipped.retain(|output| places.has(&output.path));
+    }
     if options.history == History::Workspace {
         return now;
     }
+    let mut found = now.is_ok();
     let (mut chosen, mut skipped) = match now {
         Err(ProjectError::UnknownTarget { .. } | ProjectError::NotRecorded { .. }) => {
             (Vec::new(), Vec::new())
@@ -57,10 +72,18 @@ pub(super) fn selected(
     let mut blobs = Blobs::default();
     for commit in commits(project, options.history)? {
         let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
+        let places = places(&snapshot)?;
         for recorded in snapshot.outputs()? {
             let Some(part) = named(project, &recorded, &options.targets) else {
                 continue;
             };
+            found = true;
+            if places
+                .as_ref()
+                .is_some_and(|places| !places.has(&recorded.path))
+            {
+                continue;
+            }
             let Recorded { path, entry, .. } = recorded;
             let Some(id) = entry.md5.clone() else {
                 if entry.files.is_some() || entry.cloud.is_some() {
@@ -86,7 +109,7 @@ pub(super) fn selected(
             }
         }
     }
-    if chosen.is_empty() && skipped.is_empty() && !options.targets.is_empty() {
+    if !found {
         // No commit has them either; the work tree's error says it best.
         return outputs(project, &options.targets);
     }

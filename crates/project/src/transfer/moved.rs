@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use ketch_store::remote::TransferReport;
 use serde::Serialize;
 
-use super::{History, RemoteChoice, Skipped};
+use super::{DataKind, History, RemoteChoice, Skipped};
 
 /// Which outputs, and the remotes they belong to.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +14,8 @@ pub struct TransferSelection {
     pub remote: RemoteChoice,
     /// Which commits count besides the work tree.
     pub history: History,
+    /// What the data has to be for; empty for everything.
+    pub kinds: Vec<DataKind>,
 }
 
 /// What was moved.

@@ -264,8 +264,7 @@ fn they_are_collected_and_checked_like_others() {
         reachable: Reachable::Keep,
         mode: GcMode::Quarantine,
         quarantine: "q".to_owned(),
-        remote: None,
-        only_what_is_on: None,
+        ..GcOptions::default()
     };
     let collected = gc(&ours.open(), &options).unwrap();
     assert_eq!(collected.collected.len(), 1, "{collected:?}");

@@ -1,7 +1,7 @@
 //! `ketch fetch`
 
-use clap::Args;
-use ketch_project::{fetch_runs, fetch_smaller};
+use clap::{Args, ValueEnum};
+use ketch_project::{DataKind, fetch_runs, fetch_smaller};
 
 use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
@@ -22,6 +22,25 @@ pub(crate) struct FetchArgs {
     /// Only data that is smaller
     #[arg(long, value_name = "BYTES")]
     max_size: Option<u64>,
+
+    /// Only data that is this; may be given twice
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<Type>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Type {
+    Metrics,
+    Plots,
+}
+
+impl From<Type> for DataKind {
+    fn from(kind: Type) -> Self {
+        match kind {
+            Type::Metrics => Self::Metrics,
+            Type::Plots => Self::Plots,
+        }
+    }
 }
 
 pub(in crate::commands) fn run(
@@ -30,14 +49,13 @@ pub(in crate::commands) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let selection = args.transfer.selection(&project, settings)?;
+    let mut selection = args.transfer.selection(&project, settings)?;
+    selection.kinds = args.types.iter().copied().map(DataKind::from).collect();
     let progress = FileProgress::new(printer);
     let moved = fetch_smaller(&project, &selection, args.max_size, &progress)?;
-    let runs = if args.transfer.run_cache {
-        Some(fetch_runs(&project, &selection.remote, &progress)?)
-    } else {
-        None
-    };
+    let runs = args.transfer.runs(printer, || {
+        fetch_runs(&project, &selection.remote, &progress)
+    })?;
     drop(progress);
     printer.json(&WithRuns {
         report: &moved,

@@ -5,7 +5,9 @@ pub(super) mod pull;
 pub(super) mod push;
 
 use clap::Args;
-use ketch_project::{History, Moved, Names, Project, RunsMoved, SkipReason, TransferSelection};
+use ketch_project::{
+    History, Moved, Names, Project, ProjectError, RunsMoved, SkipReason, TransferSelection,
+};
 use serde::Serialize;
 
 use crate::exit::{CommandError, ExitStatus};
@@ -65,6 +67,7 @@ impl RemoteArgs {
             targets,
             remote: remote_choice(settings, self.remote.clone(), self.jobs),
             history: self.history(),
+            kinds: Vec::new(),
         }
     }
 }
@@ -80,8 +83,12 @@ pub(crate) struct TransferArgs {
     remote: RemoteArgs,
 
     /// Move the results of all earlier runs too, with their outputs
-    #[arg(long)]
+    #[arg(long, overrides_with = "no_run_cache")]
     run_cache: bool,
+
+    /// Leave the results of earlier runs where they are, which is the default
+    #[arg(long, overrides_with = "run_cache")]
+    no_run_cache: bool,
 
     #[command(flatten)]
     reach: ReachArgs,
@@ -92,6 +99,25 @@ pub(crate) struct TransferArgs {
 }
 
 impl TransferArgs {
+    /// Moves the run cache if that was asked for. Where the remote has no place for it that is
+    /// told and no more, as with DVC.
+    fn runs(
+        &self,
+        printer: &Printer,
+        moving: impl FnOnce() -> Result<RunsMoved, ProjectError>,
+    ) -> Result<Option<RunsMoved>, CommandError> {
+        if !self.run_cache || self.no_run_cache {
+            return Ok(None);
+        }
+        match moving() {
+            Err(error @ (ProjectError::NoRunCache { .. } | ProjectError::KeepsVersions { .. })) => {
+                printer.note(format_args!("the run cache was left out: {error}"));
+                Ok(None)
+            }
+            moved => Ok(Some(moved?)),
+        }
+    }
+
     fn selection(
         &self,
         project: &Project,
@@ -122,6 +148,8 @@ struct WithRuns<'r, R> {
 fn tell_runs(printer: &Printer, runs: Option<&RunsMoved>, done: &str) -> bool {
     let Some(runs) = runs else { return true };
     match runs.runs {
+        // It counts them among the files, or not at all.
+        _ if printer.speaks_dvc() => {}
         0 => printer.line("Every result of the run cache is there."),
         1 => printer.line(format_args!("1 result of the run cache {done}")),
         results => printer.line(format_args!("{results} results of the run cache {done}")),
@@ -142,7 +170,12 @@ fn tell_runs(printer: &Printer, runs: Option<&RunsMoved>, done: &str) -> bool {
 
 /// Says what was moved ("3 files pushed"), what could not be, and why some outputs were not tried.
 fn tell(printer: &Printer, moved: &Moved, done: &str) {
-    printer.line(match moved.objects() {
+    tell_with(printer, moved, 0, done);
+}
+
+/// [`tell`], where so many other files were moved too.
+fn tell_with(printer: &Printer, moved: &Moved, others: usize, done: &str) {
+    printer.line(match moved.objects() + others {
         0 => "Everything is up to date.".to_owned(),
         1 => format!("1 file {done}"),
         objects => format!("{objects} files {done}"),

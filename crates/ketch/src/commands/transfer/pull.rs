@@ -49,11 +49,9 @@ pub(in crate::commands) fn run(
     };
     let progress = FileProgress::new(printer);
     let report = pull(&project, &options, &progress)?;
-    let runs = if args.transfer.run_cache {
-        Some(fetch_runs(&project, &options.from.remote, &progress)?)
-    } else {
-        None
-    };
+    let runs = args.transfer.runs(printer, || {
+        fetch_runs(&project, &options.from.remote, &progress)
+    })?;
     drop(progress);
     let complete = report.fetch.is_complete() && report.checkout.missing.is_empty();
     if printer.speaks_dvc() {

@@ -3,7 +3,7 @@
 use clap::Args;
 use ketch_project::{push, push_runs};
 
-use super::{TransferArgs, WithRuns, status, tell, tell_runs};
+use super::{TransferArgs, WithRuns, status, tell_runs, tell_with};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -30,17 +30,21 @@ pub(in crate::commands) fn run(
     let selection = args.transfer.selection(&project, settings)?;
     let progress = FileProgress::new(printer);
     let moved = push(&project, &selection, &progress)?;
-    let runs = if args.transfer.run_cache {
-        Some(push_runs(&project, &selection.remote, &progress)?)
-    } else {
-        None
-    };
+    let runs = args.transfer.runs(printer, || {
+        push_runs(&project, &selection.remote, &progress)
+    })?;
     drop(progress);
     printer.json(&WithRuns {
         report: &moved,
         run_cache: &runs,
     });
-    tell(printer, &moved, "pushed");
+    let results = runs.as_ref().filter(|_| printer.speaks_dvc());
+    tell_with(
+        printer,
+        &moved,
+        results.map_or(0, |runs| runs.runs),
+        "pushed",
+    );
     if !moved.changed_files.is_empty() {
         printer.hint(format_args!(
             "record the versions in Git: `git add {}`",
