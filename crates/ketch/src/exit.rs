@@ -65,6 +65,8 @@ pub(crate) enum DvcFailure {
     NoRemote,
     /// 253: not in a project.
     NotARepository,
+    /// 255 whatever the command: it did not come to what it is about.
+    Early,
 }
 
 impl DvcFailure {
@@ -72,7 +74,7 @@ impl DvcFailure {
         match self {
             Self::Configuration | Self::NoRemote => 251,
             Self::NotARepository => 253,
-            Self::Any => 255,
+            Self::Any | Self::Early => 255,
         }
     }
 }
@@ -124,6 +126,13 @@ impl CommandError {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.told.hints.push(hint.into());
+        self
+    }
+
+    /// The same error where it has nothing to do with the command: to DVC another failure.
+    #[must_use]
+    pub(crate) fn of_any_command(mut self) -> Self {
+        self.told.dvc = DvcFailure::Early;
         self
     }
 

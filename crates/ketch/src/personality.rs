@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
+use ketch_project::Project;
 
 use crate::args::Cli;
-use crate::commands::Command;
+use crate::commands::{Command, ConfigArgs};
 use crate::exit::{CommandError, DvcFailure, ExitStatus};
 use crate::printer::Printer;
 
@@ -99,8 +100,10 @@ impl SoftFailure {
             | Command::Gc(_)
             | Command::Unprotect(_)
             | Command::Data(_)
+            | Command::Du(_)
             | Command::Repro(_) => Self::No,
             Command::GitHook(args) if args.restores() => Self::No,
+            Command::Init(args) if args.contradict() => Self::No,
             _ => Self::Yes,
         }
     }
@@ -113,7 +116,12 @@ fn parse_as_dvc(arguments: &[OsString]) -> Result<Cli, ExitCode> {
         .about("Data Version Control, by ketch")
         .long_about(None)
         .infer_long_args(true)
-        .disable_help_subcommand(true);
+        .disable_help_subcommand(true)
+        .mut_subcommand("config", ConfigArgs::without_rules)
+        .mut_subcommand("du", |du| {
+            du.mut_arg("url", |url| url.index(1).required(true))
+                .mut_arg("path", |path| path.index(2))
+        });
     for name in OURS.iter().filter(|name| **name != "help") {
         command = command.mut_subcommand(*name, |below| below.hide(true));
     }
@@ -155,9 +163,10 @@ fn help_of(command: &clap::Command, arguments: &[OsString]) -> String {
     found.clone().render_help().to_string()
 }
 
-/// What DVC says after it wrote files that belong into Git; nothing where it staged them itself.
-pub(crate) fn tell_to_track(printer: &Printer, files: &[String]) {
-    if files.is_empty() {
+/// What DVC says after it wrote files that belong into Git; nothing where it staged them itself, or
+/// does without Git.
+pub(crate) fn tell_to_track(printer: &Printer, project: &Project, files: &[String]) {
+    if files.is_empty() || project.git().is_declined() {
         return;
     }
     let quoted: Vec<String> = files.iter().map(|file| shell_quoted(file)).collect();

@@ -1,8 +1,10 @@
 //! What many commands begin with.
 
+use std::fmt::Display;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_control::tracking_path;
-use ketch_project::{Project, RemoteChoice};
+use ketch_project::{Project, ProjectError, RemoteChoice};
 use ketch_tracking::{TrackingError, TrackingStore};
 
 use crate::exit::CommandError;
@@ -19,7 +21,16 @@ pub(crate) fn open_project(
         &settings.directory,
         settings.dvc_files.clone(),
         settings.patience,
-    )?;
+    )
+    .map_err(|error| {
+        let without_git = matches!(error, ProjectError::NotAGitRepository { .. });
+        let error = CommandError::from(error);
+        if without_git {
+            error.of_any_command()
+        } else {
+            error
+        }
+    })?;
     for warning in &project.config().warnings {
         printer.warning(warning);
     }
@@ -82,6 +93,14 @@ pub(crate) fn actor(project: &Project, settings: &Settings) -> Result<String, Co
         CommandError::user("nobody knows who you are, and the audit log has to")
             .hint("set `git config user.name` and `git config user.email`")
     })
+}
+
+/// Says what belongs into Git now, by the command that puts it there; nothing where the project does
+/// without.
+pub(crate) fn hint_to_record(printer: &Printer, project: &Project, command: impl Display) {
+    if !project.git().is_declined() {
+        printer.hint(format_args!("record it in Git: `{command}`"));
+    }
 }
 
 /// A path on the command line as the project knows it: one that exists below the current

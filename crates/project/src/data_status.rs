@@ -92,7 +92,35 @@ pub fn data_status(
         }
     }
     let (uncommitted, same) = changes(compare(&recorded, &workspace));
-    let (committed, same_since) = changes(compare(&committed, &recorded));
+    let without_git = project.git().is_declined();
+    let (committed, same_since) = if without_git {
+        (DataChanges::default(), same.clone())
+    } else {
+        changes(compare(&committed, &recorded))
+    };
+    let (untracked, git_dirty) = if without_git {
+        (Vec::new(), false)
+    } else {
+        seen_by_git(project)?
+    };
+    Ok(DataStatusReport {
+        not_in_cache: recorded
+            .items
+            .iter()
+            .filter(|(_, id)| !project.cache().contains(id))
+            .map(|(path, id)| shown(path, id))
+            .collect(),
+        committed,
+        uncommitted,
+        untracked,
+        unchanged: same.intersection(&same_since).cloned().collect(),
+        git_dirty,
+        git_empty: head.is_none() && !without_git,
+    })
+}
+
+/// The untracked files, and whether there are other changes.
+fn seen_by_git(project: &Project) -> Result<(Vec<String>, bool), ProjectError> {
     let git = project.git().run(&[
         "status",
         "--porcelain=v1",
@@ -108,20 +136,7 @@ pub fn data_status(
             None => {}
         }
     }
-    Ok(DataStatusReport {
-        not_in_cache: recorded
-            .items
-            .iter()
-            .filter(|(_, id)| !project.cache().contains(id))
-            .map(|(path, id)| shown(path, id))
-            .collect(),
-        committed,
-        uncommitted,
-        untracked: below_root(project, untracked)?,
-        unchanged: same.intersection(&same_since).cloned().collect(),
-        git_dirty,
-        git_empty: head.is_none(),
-    })
+    Ok((below_root(project, untracked)?, git_dirty))
 }
 
 /// Git names paths from its own top.

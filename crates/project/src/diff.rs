@@ -75,7 +75,7 @@ pub fn diff(
     reporter: &dyn Reporter,
 ) -> Result<DiffReport, ProjectError> {
     let git = project.git();
-    if git.head()?.is_none() {
+    if !git.is_declined() && git.head()?.is_none() {
         return Ok(DiffReport::default());
     }
     let from = git.resolve(options.from.as_deref().unwrap_or("HEAD"))?;

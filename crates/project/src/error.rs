@@ -37,6 +37,10 @@ pub enum ProjectError {
     #[error("`{path}` is not in a Git repository")]
     NotAGitRepository { path: Utf8PathBuf },
 
+    /// `core.no_scm` is set.
+    #[error("this needs Git, which the project `{path}` does without")]
+    WithoutGit { path: Utf8PathBuf },
+
     #[error("`{path}` is inside a Git repository, but not its top, which is `{top}`")]
     NotGitTop { path: Utf8PathBuf, top: Utf8PathBuf },
 
@@ -198,6 +202,14 @@ pub enum ProjectError {
     #[error("stage `{stage}` cannot be taken out of `{file}` without touching other text")]
     NotEditable { file: Utf8PathBuf, stage: String },
 
+    #[error(
+        "`frozen` of stage `{stage}` cannot be changed in `{file}` without touching other text"
+    )]
+    FrozenElsewhere { file: Utf8PathBuf, stage: String },
+
+    #[error("`{file}` has no list `repos` that something can be added to")]
+    NoHookList { file: Utf8PathBuf },
+
     #[error("`{file}` is an import, which cannot be moved")]
     ImportMoved { file: Utf8PathBuf },
 
@@ -234,7 +246,13 @@ impl ProjectError {
             Self::Import(error) => return error.hint(),
             Self::Config { hint, .. } => return hint.clone(),
             Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
-            Self::NotAGitRepository { .. } => "make one with `git init`".to_owned(),
+            Self::NotAGitRepository { .. } => {
+                "make one with `git init`; to do without, `ketch init --no-scm`, or `ketch config core.no_scm true` in a project"
+                    .to_owned()
+            }
+            Self::WithoutGit { .. } => {
+                "if it is in a Git repository now: `ketch config --unset core.no_scm`".to_owned()
+            }
             Self::NotGitTop { top, .. } => format!("run it in `{top}`"),
             Self::AlreadyInitialised { .. } => {
                 "it is a project already; force it to write the first files anew".to_owned()
@@ -330,6 +348,10 @@ impl ProjectError {
                 format!("call ketch from `{path}` yourself, or move it away")
             }
             Self::NotEditable { file, .. } => format!("remove it from `{file}` by hand"),
+            Self::FrozenElsewhere { file, .. } => format!("change it in `{file}` by hand"),
+            Self::NoHookList { file } => {
+                format!("make `repos` in `{file}` a list, or move the file away")
+            }
             Self::ImportMoved { .. } => {
                 "remove it, and import it again under the other name".to_owned()
             }

@@ -264,6 +264,11 @@ fn listed(git: &Git, keep: &Keep) -> Result<Vec<String>, ProjectError> {
         let count = format!("--max-count={count}");
         git.run(&["rev-list", "--first-parent", &count, tip])
     };
+    let named = matches!(keep, Keep::Revision(_) | Keep::Newest { .. });
+    if git.is_declined() && !named {
+        // There is nothing but the work tree.
+        return Ok(Vec::new());
+    }
     let text = match keep {
         Keep::Workspace => return Ok(Vec::new()),
         Keep::Revision(revision) => git.resolve(revision)?.to_string(),

@@ -45,14 +45,20 @@ pub struct Identity {
 #[derive(Debug, Clone)]
 pub struct Git {
     directory: Utf8PathBuf,
+    presence: Presence,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Used,
+    /// The project does without.
+    Declined,
 }
 
 impl Git {
     /// Git in the repository that `directory` belongs to; fails if it belongs to none.
     pub fn open(directory: &Utf8Path) -> Result<Self, ProjectError> {
-        let git = Self {
-            directory: directory.to_owned(),
-        };
+        let git = Self::at(directory);
         match git.top_level() {
             Ok(_) => Ok(git),
             Err(ProjectError::Git { .. }) => Err(ProjectError::NotAGitRepository {
@@ -66,7 +72,22 @@ impl Git {
     pub(crate) fn at(directory: &Utf8Path) -> Self {
         Self {
             directory: directory.to_owned(),
+            presence: Presence::Used,
         }
+    }
+
+    /// For a project that does without Git: nothing is ignored, tracked or staged, and whatever
+    /// else is asked fails with [`ProjectError::WithoutGit`].
+    pub(crate) fn declined(directory: &Utf8Path) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            presence: Presence::Declined,
+        }
+    }
+
+    /// Whether the project does without Git.
+    pub fn is_declined(&self) -> bool {
+        self.presence == Presence::Declined
     }
 
     /// Where it runs.
@@ -91,8 +112,11 @@ impl Git {
         first.map_or_else(|| self.top_level(), |path| Ok(Utf8PathBuf::from(path)))
     }
 
-    /// The commit that is checked out; none before the first one.
+    /// The commit that is checked out; none before the first one, and where there is no Git.
     pub fn head(&self) -> Result<Option<CommitId>, ProjectError> {
+        if self.is_declined() {
+            return Ok(None);
+        }
         match self.resolve("HEAD") {
             Ok(commit) => Ok(Some(commit)),
             Err(ProjectError::UnknownRevision { .. }) => Ok(None),
@@ -120,7 +144,7 @@ impl Git {
 
     /// Stages paths, ignored ones included when they are tracked already.
     pub fn add(&self, paths: &[Utf8PathBuf]) -> Result<(), ProjectError> {
-        if paths.is_empty() {
+        if paths.is_empty() || self.is_declined() {
             return Ok(());
         }
         self.run_with_paths(&["add"], paths).map(drop)
@@ -174,6 +198,9 @@ impl Git {
 
     /// Whether an ignore rule matches the path.
     pub fn is_ignored(&self, path: &Utf8Path) -> Result<bool, ProjectError> {
+        if self.is_declined() {
+            return Ok(false);
+        }
         let output = self.output(&["check-ignore", "--quiet", "--", path.as_str()])?;
         match output.status.code() {
             Some(0) => Ok(true),
@@ -184,9 +211,10 @@ impl Git {
 
     /// Whether Git tracks the path or, of a directory, anything below it.
     pub fn is_tracked(&self, path: &Utf8Path) -> Result<bool, ProjectError> {
-        Ok(!self
-            .run(&["ls-files", "-z", "--", path.as_str()])?
-            .is_empty())
+        Ok(!self.is_declined()
+            && !self
+                .run(&["ls-files", "-z", "--", path.as_str()])?
+                .is_empty())
     }
 
     /// Tracked files that differ from the commit that is checked out.
@@ -294,6 +322,11 @@ impl Git {
     }
 
     fn output(&self, arguments: &[&str]) -> Result<std::process::Output, ProjectError> {
+        if self.is_declined() {
+            return Err(ProjectError::WithoutGit {
+                path: self.directory.clone(),
+            });
+        }
         self.command(arguments)
             .output()
             .map_err(|source| ProjectError::GitUnavailable { source })

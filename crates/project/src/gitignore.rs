@@ -6,7 +6,7 @@ use ketch_store::write_atomically;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
 
-/// Makes Git ignore `path`, unless it does already. Returns the file that was changed.
+/// Makes Git ignore `path`, unless it does already or the project does without Git. Returns the file that was changed.
 ///
 /// Fails where Git tracks the path: ignoring it would change nothing.
 pub(crate) fn ignore(
@@ -16,6 +16,9 @@ pub(crate) fn ignore(
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
+    if project.git().is_declined() {
+        return Ok(None);
+    }
     let file = directory.join(".gitignore");
     let line = format!("/{}", escape(name));
     let mut text = read_if_there(&file)?.unwrap_or_default();
@@ -48,10 +51,16 @@ pub(crate) fn refuse_tracked(project: &Project, path: &Utf8Path) -> Result<(), P
 
 /// Takes the line of `path` out of the `.gitignore` beside it. Returns the file that was changed;
 /// one that held nothing else is deleted.
-pub(crate) fn unignore(path: &Utf8Path) -> Result<Option<Utf8PathBuf>, ProjectError> {
+pub(crate) fn unignore(
+    project: &Project,
+    path: &Utf8Path,
+) -> Result<Option<Utf8PathBuf>, ProjectError> {
     let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
         return Ok(None);
     };
+    if project.git().is_declined() {
+        return Ok(None);
+    }
     let file = directory.join(".gitignore");
     let line = format!("/{}", escape(name));
     let Some(text) = read_if_there(&file)? else {

@@ -29,6 +29,7 @@ mod destroy;
 mod diff;
 mod dvc_settings;
 mod error;
+mod freeze;
 mod fsck;
 mod gc;
 mod gc_remote;
@@ -85,6 +86,7 @@ pub use dvc_settings::{
     set_setting, setting, settings, unset_setting,
 };
 pub use error::{ProjectError, StageFailure};
+pub use freeze::{FreezeReport, Frozen, freeze};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
 pub use gc::{FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
 pub use gc_remote::RemoteGarbage;
@@ -96,8 +98,8 @@ pub use import::{
     UrlImportOptions, UrlListEntry, UrlListOptions, add_from, get, get_url, import, import_updates,
     import_url, list_source, list_url, storage_url, update,
 };
-pub use init::{Existing, InitOptions, InitReport, init, init_below};
-pub use install::{HookProgram, install_hooks};
+pub use init::{Existing, InitOptions, InitReport, init, init_below, init_without_git};
+pub use install::{HookProgram, install_hooks, install_with_pre_commit};
 pub use legacy::{Migrate, MigrateMode, MigrateReport, migrate_cache};
 pub use lineage::{Lineage, StageLineage, lineage};
 pub use list::{Folders, ListEntry, ListOptions, Origin, list};

@@ -72,7 +72,7 @@ pub fn lineage(project: &Project, output: &Utf8Path) -> Result<Lineage, ProjectE
     }
     Ok(Lineage {
         commit: project.git().head()?,
-        dirty: !project.git().changed_files()?.is_empty(),
+        dirty: !project.git().is_declined() && !project.git().changed_files()?.is_empty(),
         stage: first.stage,
         command: first.command,
         deps: first.deps,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
+use ketch_store::find_in_project;
 use serde::Serialize;
 
 use crate::paths::join;
@@ -203,8 +204,12 @@ fn add_output(
     }
 }
 
-/// Files that Git tracks, or would.
-fn of_workspace(project: &Project) -> Result<BTreeMap<Utf8PathBuf, ListEntry>, ProjectError> {
+/// Paths of the files that Git tracks, or would; without it, of all but DVC's outputs.
+fn present(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+    if project.git().is_declined() {
+        let found = find_in_project(project.root(), &|_| true)?;
+        return Ok(found.iter().map(|path| project.shown(path)).collect());
+    }
     let listing = project.git().run(&[
         "ls-files",
         "-z",
@@ -212,9 +217,14 @@ fn of_workspace(project: &Project) -> Result<BTreeMap<Utf8PathBuf, ListEntry>, P
         "--others",
         "--exclude-standard",
     ])?;
+    let paths = listing.split('\0').filter(|path| !path.is_empty());
+    Ok(paths.map(Utf8PathBuf::from).collect())
+}
+
+/// Files that Git tracks, or would.
+fn of_workspace(project: &Project) -> Result<BTreeMap<Utf8PathBuf, ListEntry>, ProjectError> {
     let mut files = BTreeMap::new();
-    for path in listing.split('\0').filter(|path| !path.is_empty()) {
-        let path = Utf8PathBuf::from(path);
+    for path in present(project)? {
         let Ok(metadata) = fs_err::symlink_metadata(project.root().join(&path)) else {
             continue;
         };

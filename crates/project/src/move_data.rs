@@ -75,7 +75,7 @@ pub fn move_data(
     write_atomically(&new_file, file.update_text(&before).as_bytes())?;
     move_file(&source, &target)?;
     paths::remove(&data.file)?;
-    changed.extend(gitignore::unignore(&source)?);
+    changed.extend(gitignore::unignore(project, &source)?);
     changed.extend([new_file, data.file.clone()]);
     let mut changed_files: Vec<_> = changed.iter().map(|path| project.shown(path)).collect();
     changed_files.sort();

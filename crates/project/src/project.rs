@@ -1,4 +1,4 @@
-//! A project: a Git work tree with a `.dvc` directory.
+//! A project: a directory with a `.dvc` in it, in a Git work tree unless it does without.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
@@ -74,15 +74,49 @@ impl Project {
         if !root.join(".dvc").is_dir() {
             return Err(ProjectError::NotAProject { start: root });
         }
-        let git = Git::open(&root)?;
-        let main_root = main_root(&git, &root)?;
         let settings = DvcSettings::load(&root, &shared)?;
+        let git = match settings.git {
+            Uses::Git => Git::open(&root)?,
+            Uses::Nothing => Git::declined(&root),
+        };
+        Self::assemble(root, git, settings, shared, patience)
+    }
+
+    /// The project that `start` is in, for its settings: nothing of Git is asked, which may not be
+    /// there although the settings say so.
+    pub fn discover_for_settings(
+        start: &Utf8Path,
+        shared: SharedSettings,
+        patience: Patience,
+    ) -> Result<Self, ProjectError> {
+        match Self::discover_with(start, shared.clone(), patience) {
+            Err(ProjectError::NotAGitRepository { path: root }) => {
+                let settings = DvcSettings::load(&root, &shared)?;
+                let git = Git::declined(&root);
+                Self::assemble(root, git, settings, shared, patience)
+            }
+            found => found,
+        }
+    }
+
+    fn assemble(
+        root: Utf8PathBuf,
+        git: Git,
+        settings: DvcSettings,
+        shared: SharedSettings,
+        patience: Patience,
+    ) -> Result<Self, ProjectError> {
+        let main_root = if git.is_declined() {
+            root.clone()
+        } else {
+            main_root(&git, &root)?
+        };
         Ok(Self {
             cache: Cache::open(settings.cache_directory)
                 .with_links(settings.links)
                 .with_state(StateIndex::open(root.join(STATE_INDEX), &root)),
             config: ProjectConfig::load(&root)?,
-            autostage: settings.autostage,
+            autostage: settings.autostage && !git.is_declined(),
             shared,
             patience,
             git,
@@ -101,7 +135,7 @@ impl Project {
         &self.cache
     }
 
-    /// Git in this work tree.
+    /// Git in this work tree; of a project without it, one that says so.
     pub fn git(&self) -> &Git {
         &self.git
     }
@@ -194,6 +228,14 @@ struct DvcSettings {
     cache_directory: Utf8PathBuf,
     links: Vec<LinkKind>,
     autostage: bool,
+    git: Uses,
+}
+
+/// What `core.no_scm` says.
+#[derive(Debug, Clone, Copy)]
+enum Uses {
+    Git,
+    Nothing,
 }
 
 impl DvcSettings {
@@ -204,6 +246,7 @@ impl DvcSettings {
             cache_directory: directory.join("cache"),
             links: LinkKind::DEFAULT.to_vec(),
             autostage: false,
+            git: Uses::Git,
         };
         let own = ["config", "config.local"].map(|name| directory.join(name));
         for path in shared.files().chain(&own) {
@@ -220,6 +263,13 @@ impl DvcSettings {
             }
             if let Some(value) = config.get("core", "autostage") {
                 settings.autostage = value.eq_ignore_ascii_case("true");
+            }
+            if let Some(value) = config.get("core", "no_scm") {
+                settings.git = if value.eq_ignore_ascii_case("true") {
+                    Uses::Nothing
+                } else {
+                    Uses::Git
+                };
             }
         }
         Ok(settings)

@@ -94,7 +94,7 @@ pub fn remove(
             }
         };
         for path in outputs {
-            if let Some(file) = gitignore::unignore(&path)? {
+            if let Some(file) = gitignore::unignore(project, &path)? {
                 report.changed_files.push(project.shown(&file));
             }
             let inside = paths::relative(project.root(), &path).is_ok();

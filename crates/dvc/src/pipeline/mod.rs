@@ -1,6 +1,7 @@
 //! `dvc.yaml`: the pipeline as the user wrote it.
 
 mod file;
+mod frozen;
 mod output;
 mod stage;
 mod template;

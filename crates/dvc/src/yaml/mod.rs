@@ -1,5 +1,6 @@
 //! YAML as DVC reads and writes it: YAML 1.2 by ruamel.yaml's rules.
 
+mod append;
 mod edit;
 mod emit;
 mod float;
@@ -10,6 +11,7 @@ mod resolve;
 mod scalar;
 mod value;
 
+pub use append::append_to;
 pub use edit::{update_text, update_to_depth};
 pub use emit::{emit, emit_readable};
 pub use key::Key;

@@ -18,7 +18,7 @@ use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::table::{TextTable, bytes};
 use crate::targets::folder_of_now;
-use crate::workspace::{files_from_here, from_here, open_project};
+use crate::workspace::{files_from_here, from_here, hint_to_record, open_project};
 
 /// Track data files and directories
 ///
@@ -154,7 +154,7 @@ fn tell(report: &AddReport, project: &Project, settings: &Settings, printer: &Pr
     let files = files_from_here(project, settings, &report.changed_files);
     if printer.speaks_dvc() {
         if !project.autostage() {
-            tell_to_track(printer, &files);
+            tell_to_track(printer, project, &files);
         }
         return;
     }
@@ -169,10 +169,11 @@ fn tell(report: &AddReport, project: &Project, settings: &Settings, printer: &Pr
     }
     printer.line(table);
     if !files.is_empty() {
-        printer.hint(format_args!(
-            "record it in Git: `git add {}`",
-            files.join(" ")
-        ));
+        hint_to_record(
+            printer,
+            project,
+            format_args!("git add {}", files.join(" ")),
+        );
     }
 }
 

@@ -10,7 +10,7 @@ use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::ReachArgs;
-use crate::workspace::{from_here, open_project};
+use crate::workspace::{from_here, hint_to_record, open_project};
 
 /// Record what data and outputs are now, without running anything
 ///
@@ -90,10 +90,11 @@ pub(super) fn run(
             .iter()
             .map(|path| from_here(&project, settings, path).to_string())
             .collect();
-        printer.hint(format_args!(
-            "record it in Git: `git add {}`",
-            files.join(" ")
-        ));
+        hint_to_record(
+            printer,
+            &project,
+            format_args!("git add {}", files.join(" ")),
+        );
     }
     Ok(ExitStatus::Success)
 }

@@ -1,6 +1,6 @@
 //! `ketch config`
 
-use clap::Args;
+use clap::{Arg, ArgAction, Args};
 use ketch_project::{
     Project, Setting, SettingFiles, SettingLevel, SettingName, set_setting, setting,
     settings as list, unset_setting,
@@ -9,7 +9,6 @@ use ketch_project::{
 use crate::exit::{CommandError, DvcFailure, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::workspace::open_project;
 
 /// Which of DVC's four files.
 #[derive(Debug, Clone, Copy, Args)]
@@ -50,12 +49,14 @@ impl LevelArgs {
 
     /// The project whose files these are; none outside of one, where the account's and the
     /// machine's are all there is.
-    pub(crate) fn project(
-        self,
-        settings: &Settings,
-        printer: &Printer,
-    ) -> Result<Option<Project>, CommandError> {
-        match (open_project(settings, printer), self.level()) {
+    pub(crate) fn project(self, settings: &Settings) -> Result<Option<Project>, CommandError> {
+        let found = Project::discover_for_settings(
+            &settings.directory,
+            settings.dvc_files.clone(),
+            settings.patience,
+        )
+        .map_err(CommandError::from);
+        match (found, self.level()) {
             (Ok(project), _) => Ok(Some(project)),
             (Err(error), None | Some(SettingLevel::System | SettingLevel::Global))
                 if error.dvc_failure() == DvcFailure::NotARepository =>
@@ -108,11 +109,62 @@ pub(crate) struct ConfigArgs {
     level: LevelArgs,
 }
 
+impl ConfigArgs {
+    /// What goes together, once more: DVC does not call this a wrong command line, so under its name
+    /// clap is not asked.
+    fn check(&self) -> Result<(), CommandError> {
+        let changes = self.unset || self.value.is_some();
+        let problem = if self.list && (self.name.is_some() || changes) {
+            "`--list` prints all settings: it takes no name, no value and no `--unset`"
+        } else if self.show_origin && changes {
+            "`--show-origin` is for reading: it takes no value and no `--unset`"
+        } else if self.name.is_none() && !self.list {
+            "the name of a setting is required"
+        } else {
+            return Ok(());
+        };
+        Err(CommandError::user(problem))
+    }
+
+    /// The same arguments where clap leaves it to [`check`](Self::check).
+    pub(crate) fn without_rules(command: clap::Command) -> clap::Command {
+        let like = |made: Arg, before: Arg| match before.get_help() {
+            Some(help) => made.help(help.clone()),
+            None => made,
+        };
+        let flag = |id: &'static str, long: &'static str| {
+            Arg::new(id).long(long).action(ArgAction::SetTrue)
+        };
+        command
+            .mut_arg("name", |before| {
+                let name = Arg::new("name").index(1).value_parser(dotted);
+                like(name, before)
+            })
+            .mut_arg("value", |value| value.index(2))
+            .mut_arg("list", |before| {
+                like(flag("list", "list").short('l'), before)
+            })
+            .mut_arg("show_origin", |before| {
+                like(flag("show_origin", "show-origin"), before)
+            })
+    }
+}
+
+/// A name that can be one.
+fn dotted(text: &str) -> Result<String, &'static str> {
+    if text.contains('.') {
+        Ok(text.to_owned())
+    } else {
+        Err("a setting is called `section.option`, or `remote.NAME.option`")
+    }
+}
+
 pub(super) fn run(
     args: ConfigArgs,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
+    args.check()?;
     let ConfigArgs {
         name,
         value,
@@ -121,7 +173,7 @@ pub(super) fn run(
         show_origin,
         level,
     } = args;
-    let project = level.project(settings, printer)?;
+    let project = level.project(settings)?;
     let files = setting_files(project.as_ref(), settings);
     let level = level.level();
     let origin = |found: &Setting| {

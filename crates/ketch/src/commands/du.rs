@@ -1,32 +1,37 @@
 //! `ketch du`
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_project::{Folders, ListOptions, list};
+use ketch_project::{
+    Folders, ListEntry, ListOptions, Project, SourceListOptions, list, list_source,
+};
 use serde::Serialize;
 
-use super::list::project_and_path;
+use super::elsewhere::{SourceArgs, scratch, transfer};
+use super::list::{Place, place};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::bytes;
+use crate::targets::tidy;
+use crate::workspace::open_project;
 
 /// Show how much room files and data take
 ///
 /// Counts files of Git, and the data that `.dvc` files and `dvc.lock` record, whether it is there
-/// or not.
+/// or not. Nothing of the data is downloaded: what only a remote knows the size of counts as
+/// nothing.
 #[derive(Debug, Args)]
 pub(crate) struct DuArgs {
-    /// A file or directory [default: all]
-    path: Option<Utf8PathBuf>,
+    /// The repository, or a path in this project [default: all of this project]
+    #[arg(value_name = "URL")]
+    url: Option<String>,
 
-    /// As DVC: the first is a project, and this is a path in it
-    #[arg(hide = true)]
-    inside: Option<Utf8PathBuf>,
+    /// A file or directory of the repository [default: all]
+    path: Option<String>,
 
-    /// A revision [default: the work tree]
-    #[arg(long, value_name = "REVISION")]
-    rev: Option<String>,
+    #[command(flatten)]
+    source: SourceArgs,
 
     /// Print the sum only
     #[arg(short, long)]
@@ -41,40 +46,149 @@ struct Usage {
 }
 
 pub(super) fn run(
-    args: DuArgs,
+    args: &DuArgs,
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let DuArgs {
-        path,
-        inside,
-        rev,
-        summarize,
-    } = args;
-    let shown = inside.clone().or(path.clone());
-    let (project, path) = project_and_path(path, inside, settings, printer)?;
-    let options = ListOptions {
-        path,
-        revision: rev,
-        folders: Folders::Listed,
-        ..ListOptions::default()
-    };
-    let shown = shown.unwrap_or_else(|| ".".into());
-    let mut usages: Vec<Usage> = list(&project, &options)?
+    let (entries, base) = entries(args, settings, printer)?;
+    // What cannot be looked into is an entry of its own name.
+    let alone = matches!(&entries[..], [entry] if base.file_name() == Some(entry.path.as_str()));
+    let mut usages: Vec<Usage> = entries
         .into_iter()
+        .filter(|entry| !printer.speaks_dvc() || alone || !is_of_dvc(&entry.path))
         .map(|entry| Usage {
-            path: entry.path,
+            path: if printer.speaks_dvc() {
+                base.join(entry.path)
+            } else {
+                entry.path
+            },
             size: entry.size.unwrap_or(0),
         })
         .collect();
     let size = usages.iter().map(|usage| usage.size).sum();
-    if summarize {
+    if args.summarize || alone {
         usages.clear();
     }
-    usages.push(Usage { path: shown, size });
+    usages.push(Usage { path: base, size });
+    if printer.speaks_dvc() {
+        tell_as_dvc(printer, &usages);
+        return Ok(ExitStatus::Success);
+    }
+    if let Some(sum) = usages.last_mut().filter(|sum| sum.path.as_str().is_empty()) {
+        sum.path = ".".into();
+    }
     printer.json(&usages);
     for usage in usages {
         printer.line(format_args!("{:>9}  {}", bytes(usage.size), usage.path));
     }
     Ok(ExitStatus::Success)
+}
+
+/// What is right below the path that is meant, and that path below the root.
+fn entries(
+    args: &DuArgs,
+    settings: &Settings,
+    printer: &Printer,
+) -> Result<(Vec<ListEntry>, Utf8PathBuf), CommandError> {
+    let wanted = place(
+        args.url.as_deref(),
+        args.path.as_deref(),
+        &args.source,
+        settings,
+    );
+    let (project, path) = match wanted {
+        Place::Here(path) => {
+            let project = open_project(settings, printer)?;
+            let path = path.unwrap_or_else(|| project.root().to_owned());
+            (project, path)
+        }
+        Place::Project(root, path) => {
+            let project = Project::open(&root)?;
+            let path = tidy(&project.root().join(path));
+            (project, path)
+        }
+        Place::Repository(url, path) => {
+            let options = SourceListOptions {
+                source: args.source.spec(&url)?,
+                path: path.clone(),
+                directory: settings.directory.clone(),
+                levels: Some(1),
+                origin: ketch_project::Origin::All,
+                transfer: transfer(settings, None),
+                scratch: scratch(settings),
+            };
+            return Ok((list_source(&options)?, tidy(path.as_str().into())));
+        }
+    };
+    let base = path
+        .strip_prefix(project.root())
+        .unwrap_or(&path)
+        .to_owned();
+    let options = ListOptions {
+        path,
+        revision: args.source.revision(),
+        folders: Folders::Listed,
+        ..ListOptions::default()
+    };
+    Ok((list(&project, &options)?, base))
+}
+
+/// What DVC does not count.
+fn is_of_dvc(path: &Utf8Path) -> bool {
+    path.extension() == Some("dvc") || matches!(path.file_name(), Some(".dvcignore" | "dvc.yaml"))
+}
+
+/// A column of sizes and one of paths.
+fn tell_as_dvc(printer: &Printer, usages: &[Usage]) {
+    let sizes: Vec<String> = usages.iter().map(|usage| size_as_dvc(usage.size)).collect();
+    let width = sizes.iter().map(String::len).max().unwrap_or(0);
+    for (size, usage) in sizes.iter().zip(usages) {
+        let line = format!("{size:<width$}  {}", usage.path);
+        printer.line(line.trim_end());
+    }
+}
+
+/// Three digits and a power of 1024.
+fn size_as_dvc(size: u64) -> String {
+    const UNITS: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
+    if size < 1024 {
+        return size.to_string();
+    }
+    let mut value = size as f64;
+    for unit in UNITS {
+        if value < 999.5 {
+            return if value < 9.995 {
+                format!("{value:.2}{unit}")
+            } else if value < 99.95 {
+                format!("{value:.1}{unit}")
+            } else {
+                format!("{value:.0}{unit}")
+            };
+        }
+        value /= 1024.0;
+    }
+    size.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What DVC 3.67.1 prints.
+    #[test]
+    fn sizes_have_three_digits() {
+        for (size, shown) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1.00k"),
+            (5000, "4.88k"),
+            (10_240, "10.0k"),
+            (102_400, "100k"),
+            (1_023_000, "999k"),
+            (1_024_000, "0.98M"),
+            (1_234_567, "1.18M"),
+        ] {
+            assert_eq!(size_as_dvc(size), shown);
+        }
+    }
 }

@@ -7,7 +7,7 @@ use ketch_project::{ImportReport, Project, RemoteChoice, SourceSpec};
 use crate::exit::CommandError;
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::workspace::{from_here, remote_choice};
+use crate::workspace::{from_here, hint_to_record, remote_choice};
 
 /// How to read another repository.
 #[derive(Debug, Args)]
@@ -121,10 +121,11 @@ pub(super) fn tell(
             .iter()
             .map(|path| from_here(project, settings, path).to_string())
             .collect();
-        printer.hint(format_args!(
-            "record it in Git: `git add {}`",
-            files.join(" ")
-        ));
+        hint_to_record(
+            printer,
+            project,
+            format_args!("git add {}", files.join(" ")),
+        );
     }
 }
 

@@ -75,7 +75,13 @@ pub(super) fn run(
     } else {
         Origin::All
     };
-    let (entries, name) = match place(args, settings) {
+    let wanted = place(
+        args.url.as_deref(),
+        args.path.as_deref(),
+        &args.source,
+        settings,
+    );
+    let (entries, name) = match wanted {
         Place::Here(path) => {
             let project = open_project(settings, printer)?;
             let path = path.unwrap_or_else(|| project.root().to_owned());
@@ -129,7 +135,7 @@ pub(super) fn run(
     Ok(ExitStatus::Success)
 }
 
-enum Place {
+pub(super) enum Place {
     /// A path in the project around, absolute; all of it if there is none.
     Here(Option<Utf8PathBuf>),
     /// The work tree of another project, and a path in it.
@@ -139,8 +145,13 @@ enum Place {
 
 /// DVC wants a repository first. A path in the project around does as well: that is one where no
 /// repository begins.
-fn place(args: &ListArgs, settings: &Settings) -> Place {
-    let Some(url) = &args.url else {
+pub(super) fn place(
+    url: Option<&str>,
+    path: Option<&str>,
+    source: &SourceArgs,
+    settings: &Settings,
+) -> Place {
+    let Some(url) = url else {
         return Place::Here(None);
     };
     let directory = tidy(&settings.directory.join(url));
@@ -150,15 +161,15 @@ fn place(args: &ListArgs, settings: &Settings) -> Place {
     let around = project_root(settings);
     let inside = |root: &Utf8PathBuf| directory.starts_with(root);
     let remote = url.contains("://") || url.contains("::") || url.starts_with('-');
-    if args.path.is_none() && !remote && !begins && around.as_ref().is_some_and(inside) {
+    if path.is_none() && !remote && !begins && around.as_ref().is_some_and(inside) {
         return Place::Here(Some(directory));
     }
-    let path = args.path.clone().unwrap_or_default();
-    let now = args.source.revision().is_none() && args.source.is_plain();
-    if !remote && now && directory.join(".dvc").is_dir() && directory.join(".git").exists() {
+    let path = path.unwrap_or_default().to_owned();
+    let now = source.revision().is_none() && source.is_plain();
+    if !remote && now && directory.join(".dvc").is_dir() {
         return Place::Project(directory, path);
     }
-    Place::Repository(url.clone(), path)
+    Place::Repository(url.to_owned(), path)
 }
 
 fn of_project(
@@ -268,32 +279,4 @@ impl Branch {
             branch.show(printer, &format!("{indent}{line}"), width);
         }
     }
-}
-
-/// The project that is meant, and an absolute path in it. DVC takes two arguments, where a project
-/// is and what in it; ketch one, in the project that it works in.
-pub(super) fn project_and_path(
-    path: Option<Utf8PathBuf>,
-    inside: Option<Utf8PathBuf>,
-    settings: &Settings,
-    printer: &Printer,
-) -> Result<(Project, Utf8PathBuf), CommandError> {
-    if printer.speaks_dvc() {
-        let place = settings.directory.join(path.unwrap_or_default());
-        let project =
-            Project::discover_with(&place, settings.dvc_files.clone(), settings.patience)?;
-        let path = inside.map_or_else(|| tidy(&place), |inside| tidy(&project.root().join(inside)));
-        return Ok((project, path));
-    }
-    if let Some(inside) = inside {
-        return Err(CommandError::user(format!(
-            "one path is listed at a time, and `{inside}` is another"
-        )));
-    }
-    let project = open_project(settings, printer)?;
-    let path = path.map_or_else(
-        || project.root().to_owned(),
-        |path| tidy(&settings.directory.join(path)),
-    );
-    Ok((project, path))
 }

@@ -17,6 +17,7 @@ mod diff_rows;
 mod du;
 mod elsewhere;
 mod export;
+mod freeze;
 mod fsck;
 mod gc;
 mod get;
@@ -49,6 +50,8 @@ mod why;
 
 use clap::Subcommand;
 
+pub(crate) use config::ConfigArgs;
+
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
@@ -74,6 +77,8 @@ pub(crate) enum Command {
     Data(data::DataArgs),
     Remove(remove::RemoveArgs),
     Move(move_data::MoveArgs),
+    Freeze(freeze::FreezeArgs),
+    Unfreeze(freeze::UnfreezeArgs),
     Unprotect(unprotect::UnprotectArgs),
     List(list::ListArgs),
     ListUrl(list_url::ListUrlArgs),
@@ -82,7 +87,7 @@ pub(crate) enum Command {
     Gc(gc::GcArgs),
     Fsck(fsck::FsckArgs),
     Remote(remote::RemoteArgs),
-    Config(config::ConfigArgs),
+    Config(ConfigArgs),
     Cache(cache::CacheArgs),
     Install(install::InstallArgs),
     Root(root::RootArgs),
@@ -131,6 +136,8 @@ pub(crate) fn run(
         Command::Data(args) => data::run(args, settings, printer),
         Command::Remove(args) => remove::run(args, settings, printer),
         Command::Move(args) => move_data::run(args, settings, printer),
+        Command::Freeze(args) => freeze::run(args, settings, printer),
+        Command::Unfreeze(args) => freeze::run_unfreeze(args, settings, printer),
         Command::Unprotect(args) => unprotect::run(args, settings, printer),
         Command::Remote(args) => remote::run(args, settings, printer),
         Command::Cache(args) => cache::run(args, settings, printer),
@@ -144,7 +151,7 @@ pub(crate) fn run(
         Command::Destroy(args) => destroy::run(args, settings, printer),
         Command::List(args) => list::run(&args, settings, printer),
         Command::ListUrl(args) => list_url::run(args, settings, printer),
-        Command::Du(args) => du::run(args, settings, printer),
+        Command::Du(args) => du::run(&args, settings, printer),
         Command::CheckIgnore(args) => check_ignore::run(args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),

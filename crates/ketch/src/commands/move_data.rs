@@ -10,7 +10,7 @@ use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::tidy;
-use crate::workspace::{files_from_here, from_here, open_project};
+use crate::workspace::{files_from_here, from_here, hint_to_record, open_project};
 
 /// Move tracked data to another name
 ///
@@ -44,6 +44,7 @@ pub(super) fn run(
     if printer.speaks_dvc() {
         tell_to_track(
             printer,
+            &project,
             &files_from_here(&project, settings, &report.changed_files),
         );
         return Ok(ExitStatus::Success);
@@ -54,14 +55,18 @@ pub(super) fn run(
         from_here(&project, settings, &report.from),
         from_here(&project, settings, &report.to)
     ));
-    printer.hint(format_args!(
-        "record it in Git: `git add --all {}`",
-        report
-            .changed_files
-            .iter()
-            .map(|path| from_here(&project, settings, path).to_string())
-            .collect::<Vec<_>>()
-            .join(" ")
-    ));
+    hint_to_record(
+        printer,
+        &project,
+        format_args!(
+            "git add --all {}",
+            report
+                .changed_files
+                .iter()
+                .map(|path| from_here(&project, settings, path).to_string())
+                .collect::<Vec<_>>()
+                .join(" ")
+        ),
+    );
     Ok(ExitStatus::Success)
 }

@@ -128,7 +128,7 @@ pub(super) fn run(
         RemoteCommand::List(args) => args.level,
         RemoteCommand::Default(args) => args.level,
     };
-    let project = level.project(settings, printer)?;
+    let project = level.project(settings)?;
     let files = setting_files(project.as_ref(), settings);
     let here = &settings.directory;
     match command {

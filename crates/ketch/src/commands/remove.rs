@@ -8,13 +8,14 @@ use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::{data_targets, folder_of_now};
-use crate::workspace::{from_here, open_project};
+use crate::workspace::{from_here, hint_to_record, open_project};
 
 /// Stop tracking data, or take a stage out of the pipeline
 ///
 /// Deletes `.dvc` files, or stages from `dvc.yaml` and `dvc.lock`, and the lines of `.gitignore`
 /// that hid their data. The data stays unless `--outs` is given; the cache keeps what it has.
 #[derive(Debug, Args)]
+#[command(visible_alias = "rm")]
 pub(crate) struct RemoveArgs {
     /// `.dvc` files and stages
     #[arg(required = true, value_name = "TARGET")]
@@ -61,6 +62,6 @@ pub(super) fn run(
             options.trash
         ));
     }
-    printer.hint("record it in Git: `git add --update`");
+    hint_to_record(printer, &project, "git add --update");
     Ok(ExitStatus::Success)
 }

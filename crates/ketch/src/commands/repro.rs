@@ -89,7 +89,9 @@ pub(super) fn run(
         printer.note("there is no stage to run");
         printer.hint("describe the pipeline in dvc.yaml");
     } else if report.stages.iter().any(recorded) {
-        printer.hint("record it in Git: `git add dvc.lock`, then `git commit`");
+        if !project.git().is_declined() {
+            printer.hint("record it in Git: `git add dvc.lock`, then `git commit`");
+        }
     } else {
         printer.note("the pipeline is up to date");
     }

@@ -2,11 +2,11 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use ketch_project::Project;
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::workspace::open_project;
 
 /// Print the way to the root of the project
 #[derive(Debug, Clone, Copy, Args)]
@@ -18,7 +18,11 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let RootArgs {} = args;
-    let project = open_project(settings, printer)?;
+    let project = Project::discover_for_settings(
+        &settings.directory,
+        settings.dvc_files.clone(),
+        settings.patience,
+    )?;
     let below = settings
         .directory
         .strip_prefix(project.root())

@@ -1,6 +1,7 @@
 //! `ketch version`
 
 use clap::Args;
+use ketch_project::Project;
 use serde::Serialize;
 
 use crate::exit::ExitStatus;
@@ -20,6 +21,9 @@ struct About {
     platform: String,
     /// Outside of a project there is none.
     project: Option<String>,
+    /// As DVC calls it.
+    #[serde(skip)]
+    kind: &'static str,
     cache: Option<String>,
 }
 
@@ -30,6 +34,7 @@ pub(super) fn run(args: VersionArgs, settings: &Settings, printer: &Printer) -> 
         version: env!("CARGO_PKG_VERSION"),
         platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
         project: project.as_ref().map(|project| project.root().to_string()),
+        kind: project.as_ref().map_or("", kind),
         cache: project
             .as_ref()
             .map(|project| project.cache().root().to_string()),
@@ -46,6 +51,16 @@ pub(super) fn run(args: VersionArgs, settings: &Settings, printer: &Printer) -> 
         printer.line(format_args!("Cache: {cache}"));
     }
     ExitStatus::Success
+}
+
+fn kind(project: &Project) -> &'static str {
+    if project.git().is_declined() {
+        return "dvc (no_scm)";
+    }
+    match project.git().top_level() {
+        Ok(top) if top != *project.root() => "dvc (subdir), git",
+        _ => "dvc, git",
+    }
 }
 
 /// In the shape of DVC's, for those who read it line by line.
@@ -66,6 +81,6 @@ fn tell_as_dvc(about: &About, settings: &Settings, printer: &Printer) {
         printer.line(format_args!("Cache directory: {cache}"));
         printer.line("Caches: local");
         printer.line(format_args!("Workspace directory: {root}"));
-        printer.line("Repo: dvc, git");
+        printer.line(format_args!("Repo: {}", about.kind));
     }
 }

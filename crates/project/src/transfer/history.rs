@@ -134,6 +134,9 @@ fn named(project: &Project, recorded: &Recorded, targets: &[String]) -> Option<P
 
 fn commits(project: &Project, history: History) -> Result<Vec<CommitId>, ProjectError> {
     let git = project.git();
+    if git.is_declined() {
+        return Ok(Vec::new());
+    }
     let refs = |names: &[&str]| {
         let mut arguments = vec![
             "for-each-ref",

@@ -33,7 +33,7 @@ pub(super) fn run(
         unset,
         level: named,
     } = args;
-    let project = named.project(settings, printer)?;
+    let project = named.project(settings)?;
     let files = setting_files(project.as_ref(), settings);
     let name = SettingName::parse("cache.dir")?;
     let level = named.level();
