@@ -23,8 +23,8 @@ pub(crate) struct FsckArgs {
     #[arg(long)]
     repair: bool,
 
-    /// Check this remote instead of the cache: read all that it has, and look for what the work
-    /// tree needs
+    /// Check this remote instead of the cache: read all that it has, with the packs of a chunked
+    /// one, and look for what the work tree needs
     #[arg(short, long, value_name = "NAME", conflicts_with = "repair")]
     remote: Option<String>,
 }
@@ -92,11 +92,19 @@ fn check_remote(
     drop(progress);
     printer.json(&report);
     let check = &report.check;
+    if let Some(packs) = &report.packs {
+        for (file, problem) in &packs.damaged {
+            printer.line(format_args!("{file} damaged: {problem}"));
+        }
+    }
     for object in &check.damaged {
         printer.line(format_args!("{} damaged: {}", object.id, object.problem));
     }
     for id in &check.missing {
         printer.line(format_args!("{id} missing"));
+    }
+    for path in &report.hit {
+        printer.line(format_args!("{path} cannot be pulled as it is recorded"));
     }
     printer.line(format_args!(
         "{} sound objects of {}; {} damaged, {} missing",
@@ -105,12 +113,20 @@ fn check_remote(
         check.damaged.len(),
         check.missing.len()
     ));
+    if let Some(packs) = &report.packs {
+        printer.line(format_args!(
+            "{} packs of {}; {} packs and indexes damaged, {} packs not used",
+            packs.packs,
+            bytes(packs.stored),
+            packs.damaged.len(),
+            packs.unused
+        ));
+    }
     if report.is_sound() {
         return Ok(ExitStatus::Success);
     }
-    match check.damaged.iter().find_map(|object| object.hint.as_ref()) {
-        Some(hint) => printer.hint(hint),
-        None => printer.hint("push what is missing from where the data is"),
+    if let Some(hint) = report.hint() {
+        printer.hint(&hint);
     }
     Ok(ExitStatus::Refused)
 }

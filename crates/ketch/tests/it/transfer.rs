@@ -1,5 +1,8 @@
 //! Data goes to a remote and comes back.
 
+use camino::Utf8Path;
+use ketch_testkit::TestProject;
+
 use crate::support::project;
 
 #[test]
@@ -79,6 +82,8 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
 
     let checked = project.ketch(["fsck", "--remote", "store"]).success();
     assert!(checked.stdout.starts_with("31 sound objects"), "{checked}");
+    assert!(checked.stdout.contains("2 packs of"), "{checked}");
+    a_damaged_pack_is_told(&project, &storage);
     fs_err::remove_dir_all(project.path(".dvc/cache")).unwrap();
     fs_err::remove_dir_all(project.path("data")).unwrap();
     let plain = project.home().join("plain");
@@ -101,6 +106,36 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
     let _ = project.ketch(["fsck", "--remote", "store"]).failure(1);
     let lost = project.ketch(["export", "--to", plain.as_str()]).failure(1);
     assert!(lost.stderr.contains("is not on remote `store`"), "{lost}");
+}
+
+/// Which pack it is, which file cannot be had, and what to do; it does help.
+fn a_damaged_pack_is_told(project: &TestProject, storage: &Utf8Path) {
+    let packs = storage.join("chunked/packs").read_dir_utf8().unwrap();
+    let largest = packs
+        .map(|entry| entry.unwrap().into_path())
+        .max_by_key(|path| path.metadata().unwrap().len())
+        .unwrap();
+    let mut bytes = fs_err::read(&largest).unwrap();
+    bytes[8] ^= 1;
+    fs_err::remove_file(&largest).unwrap();
+    fs_err::write(&largest, bytes).unwrap();
+    let checked = project.ketch(["fsck", "--remote", "store"]).failure(1);
+    let name = format!("chunked/packs/{}", largest.file_name().unwrap());
+    let lines: Vec<&str> = checked.stdout.lines().collect();
+    let damaged = format!("{name} damaged: it is not what its name says");
+    assert_eq!(lines[0], damaged, "{checked}");
+    let hit: Vec<&&str> = lines
+        .iter()
+        .filter(|line| line.ends_with(" cannot be pulled as it is recorded"))
+        .collect();
+    assert!(hit.len() == 1 && hit[0].starts_with("data/"), "{checked}");
+    assert!(
+        checked.stderr.contains(&format!("remove `{name}`")),
+        "{checked}"
+    );
+    fs_err::remove_file(&largest).unwrap();
+    let _ = project.ketch(["push"]).success();
+    let _ = project.ketch(["fsck", "--remote", "store"]).success();
 }
 
 #[test]

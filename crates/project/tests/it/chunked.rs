@@ -145,16 +145,40 @@ fn either_layout_is_checked() {
         bytes[10] ^= 1;
         fs_err::remove_file(&victim).unwrap();
         fs_err::write(&victim, bytes).unwrap();
-        let damaged = check().check.damaged;
+        let report = check();
+        let damaged = &report.check.damaged;
         assert!(!damaged.is_empty());
         let name = victim.file_name().unwrap();
         assert!(damaged[0].problem.contains(name), "{damaged:?}");
+        // Who needs them is told by name.
+        assert_eq!(report.hit.len(), damaged.len(), "{report:?}");
+        for path in &report.hit {
+            assert!(sandbox.exists(path.as_str()), "{path}");
+        }
+        assert!(report.hint().unwrap().contains("push"), "{report:?}");
+        let packs = report.packs.iter().flat_map(|packs| packs.damaged.keys());
+        assert_eq!(packs.count(), usize::from(!text.is_empty()));
         // The hint helps.
         fs_err::remove_file(&victim).unwrap();
         assert!(!check().is_sound());
         push_all(&sandbox.open());
         assert!(check().is_sound());
     }
+}
+
+/// A push may rely on a chunk that nothing uses now.
+#[test]
+fn damage_that_hits_no_object_is_found_too() {
+    let sandbox = chunked(5);
+    push_all(&sandbox.open());
+    let packs = sandbox.outside().join("store/chunked/packs");
+    sandbox.write(&format!("{packs}/{}", "0".repeat(64)), "no pack");
+    let report = remote_fsck(&sandbox.open(), &RemoteChoice::default(), &Silent).unwrap();
+    assert!(!report.is_sound());
+    assert_eq!((report.hit.len(), report.check.damaged.len()), (0, 0));
+    assert_eq!(report.packs.as_ref().unwrap().unused, 1);
+    let hint = report.hint().unwrap();
+    assert!(hint.contains("chunked/packs/00000"), "{hint}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::remote::ChunkedRemote;
 use super::source::pack_key;
 use super::wire::Digest;
 use crate::Reporter;
-use crate::remote::{RemoteError, for_each, is_not_there};
+use crate::remote::{RemoteError, for_each, is_not_there, to_send_anew};
 
 /// What a remote's packs and indexes are like.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -33,6 +33,12 @@ impl ChunkedReport {
     /// Whether everything that is known can be read.
     pub fn is_sound(&self) -> bool {
         self.damaged.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// What to do about the first file that is damaged.
+    pub fn hint(&self) -> Option<String> {
+        let (file, _) = self.damaged.first_key_value()?;
+        Some(to_send_anew(file))
     }
 }
 

@@ -126,6 +126,13 @@ pub enum RemoteError {
     },
 }
 
+/// What to do about a damaged file of a chunked remote.
+pub(crate) fn to_send_anew(object: &str) -> String {
+    format!(
+        "remove `{object}` from the remote, then push again from where the data is: what is lost with it is sent anew"
+    )
+}
+
 /// What a failure of one request means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
@@ -272,9 +279,7 @@ impl RemoteError {
                 "remove the object from the remote, then push it again from where the data is"
                     .into(),
             ),
-            Self::Unreadable { object, .. } => Some(format!(
-                "remove `{object}` from the remote, then push again from where the data is: what is lost with it is sent anew"
-            )),
+            Self::Unreadable { object, .. } => Some(to_send_anew(object)),
             Self::NotListable { .. } => Some(
                 "take `layout` away from it in `ketch.toml`, and write DVC's layout there with `ketch export`"
                     .into(),

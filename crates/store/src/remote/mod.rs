@@ -36,6 +36,7 @@ mod workers;
 pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};
 pub use contract::{Capabilities, ObjectFacts, Remote};
 pub use environment::RemoteEnvironment;
+pub(crate) use error::to_send_anew;
 pub use error::{ConnectionTrouble, FailureKind, RemoteError};
 pub use replicate::{Replicated, replicate};
 pub use retry::Retry;
