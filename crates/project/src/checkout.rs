@@ -5,7 +5,7 @@ use ketch_dvc::{ObjectId, OutputEntry};
 use ketch_store::Reporter;
 use serde::Serialize;
 
-use crate::content::{self, is_cached, restore};
+use crate::content::{self, is_cached, relink, restore};
 use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
 use crate::stage::{Index, check_place};
@@ -134,16 +134,7 @@ pub fn checkout_linked(
         partial.apply(project, options, reporter, &mut report)?;
     }
     for (path, entry) in again {
-        // The cache says that it has it; that is known only once it was copied.
-        let name = path.file_name().unwrap_or_default();
-        let aside = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-        fs_err::rename(&path, &aside)?;
-        if let Err(error) = restore(project, &path, &entry, reporter) {
-            crate::paths::remove(&path)?;
-            fs_err::rename(&aside, &path)?;
-            return Err(error);
-        }
-        crate::paths::remove(&aside)?;
+        relink(project, &path, &entry, reporter)?;
     }
     project.remember();
     Ok(report)

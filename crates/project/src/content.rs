@@ -259,6 +259,30 @@ pub(crate) fn restore(
     Ok(())
 }
 
+/// Makes what is at `path`, which is what `entry` records, again out of the cache, linked as
+/// `cache.type` says now. There is no moment without it.
+pub(crate) fn relink(
+    project: &Project,
+    path: &Utf8Path,
+    entry: &OutputEntry,
+    reporter: &dyn Reporter,
+) -> Result<(), ProjectError> {
+    let Some(id) = &entry.md5 else {
+        return Err(ProjectError::NotRecorded {
+            path: project.shown(path),
+        });
+    };
+    ensure_manifest(project, entry)?;
+    if id.is_directory() {
+        return Ok(project.cache().relink_directory(id, path, reporter)?);
+    }
+    project.cache().relink_file(id, path, reporter)?;
+    if entry.is_executable {
+        make_executable(path)?;
+    }
+    Ok(())
+}
+
 /// Whether the cache has everything that `entry` records.
 pub(crate) fn is_cached(project: &Project, entry: &OutputEntry) -> bool {
     if let Some(manifest) = entry.versioned_manifest() {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
-use ketch_dvc::ObjectId;
+use ketch_dvc::{Manifest, ManifestEntry, ObjectId};
 use rayon::prelude::*;
 
 use crate::atomic::{Durability, OBJECT_MODE, named, parent, place, temporary_beside};
@@ -65,12 +65,7 @@ impl Cache {
         }
         let wanted = [self.wanted(id, target.to_owned(), String::new())?];
         let placed = self.place_all(&wanted, reporter)?;
-        if let Some(state) = self.state()
-            && let Some(known) = placed.first()
-            && known.stamp != Stamp::NONE
-        {
-            state.record_file(target, known.stamp, known.digest);
-        }
+        self.remember_file(target, &placed);
         Ok(CheckedOut {
             written: 1,
             removed: 0,
@@ -94,20 +89,7 @@ impl Cache {
         }
         let entries = manifest.entries();
         // Everything is looked at before anything is changed.
-        let objects = entries
-            .par_iter()
-            .map(|entry| {
-                check_relative(id, &entry.relpath)?;
-                if !self.contains(&entry.md5) {
-                    return Err(self.missing(&entry.md5));
-                }
-                self.wanted(
-                    &entry.md5,
-                    target.join(&entry.relpath),
-                    entry.relpath.clone(),
-                )
-            })
-            .collect::<Result<Vec<_>, StoreError>>()?;
+        let objects = self.all_wanted(id, &manifest, target)?;
         require_directory(target)?;
         fs_err::create_dir_all(target)?;
         let wanted: BTreeSet<&str> = entries.iter().map(|entry| entry.relpath.as_str()).collect();
@@ -118,18 +100,7 @@ impl Cache {
             fs_err::remove_file(&file.path)?;
             remove_empty_parents(&file.path, target);
         }
-        let folders: BTreeSet<Utf8PathBuf> = entries
-            .iter()
-            .map(|entry| parent(&target.join(&entry.relpath)).to_owned())
-            .collect();
-        for folder in &folders {
-            for ancestor in folder
-                .ancestors()
-                .take_while(|path| path.starts_with(target))
-            {
-                require_directory(ancestor)?;
-            }
-        }
+        require_folders(&manifest, target)?;
         let there = digest_files(Some(self), target, there, &crate::Silent)?;
         let mut known: BTreeMap<&str, Known> = there
             .files
@@ -165,7 +136,29 @@ impl Cache {
         })
     }
 
-    fn wanted(
+    /// What a directory's manifest wants to have below `target`. What the cache does not have is an
+    /// error.
+    pub(crate) fn all_wanted(
+        &self,
+        id: &ObjectId,
+        manifest: &Manifest,
+        target: &Utf8Path,
+    ) -> Result<Vec<Wanted>, StoreError> {
+        let wanted = |entry: &ManifestEntry| {
+            check_relative(id, &entry.relpath)?;
+            if !self.contains(&entry.md5) {
+                return Err(self.missing(&entry.md5));
+            }
+            self.wanted(
+                &entry.md5,
+                target.join(&entry.relpath),
+                entry.relpath.clone(),
+            )
+        };
+        manifest.entries().par_iter().map(wanted).collect()
+    }
+
+    pub(crate) fn wanted(
         &self,
         id: &ObjectId,
         target: Utf8PathBuf,
@@ -188,9 +181,19 @@ impl Cache {
         })
     }
 
+    /// Remembers what one file is that was placed.
+    pub(crate) fn remember_file(&self, target: &Utf8Path, placed: &[Known]) {
+        if let Some(state) = self.state()
+            && let Some(known) = placed.first()
+            && known.stamp != Stamp::NONE
+        {
+            state.record_file(target, known.stamp, known.digest);
+        }
+    }
+
     /// Finds the objects whose own inode was in the directory before, hashed then and not written
     /// to since: a link to such an object needs no look at its bytes.
-    fn mark_seen(&self, target: &Utf8Path, wanted: &mut [Wanted]) {
+    pub(crate) fn mark_seen(&self, target: &Utf8Path, wanted: &mut [Wanted]) {
         let Some(tree) = self.state().and_then(|state| state.directory(target)) else {
             return;
         };
@@ -211,7 +214,7 @@ impl Cache {
 
     /// Puts objects where they are wanted, and says what is there then. Bytes are checked on the
     /// way.
-    fn place_all(
+    pub(crate) fn place_all(
         &self,
         wanted: &[Wanted],
         reporter: &dyn Reporter,
@@ -334,11 +337,11 @@ impl Cache {
 
 /// An object and where it goes.
 #[derive(Debug, Clone)]
-struct Wanted {
+pub(crate) struct Wanted {
     id: ObjectId,
     digest: crate::digest::Digest,
     /// The object's own file; `relative` is that of the target.
-    file: WalkedFile,
+    pub(crate) file: WalkedFile,
     target: Utf8PathBuf,
     /// Whether its bytes were hashed before, and nobody has written to it since.
     seen: bool,
@@ -407,6 +410,22 @@ pub(crate) fn require_directory(path: &Utf8Path) -> Result<(), StoreError> {
         }),
         Err(_) => Ok(()),
     }
+}
+
+/// None of the folders that a manifest has below `target` is a link to elsewhere.
+pub(crate) fn require_folders(manifest: &Manifest, target: &Utf8Path) -> Result<(), StoreError> {
+    let folders: BTreeSet<Utf8PathBuf> = manifest
+        .entries()
+        .iter()
+        .map(|entry| parent(&target.join(&entry.relpath)).to_owned())
+        .collect();
+    for folder in &folders {
+        let above = folder.ancestors();
+        for ancestor in above.take_while(|path| path.starts_with(target)) {
+            require_directory(ancestor)?;
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn remove_empty_parents(path: &Utf8Path, stop: &Utf8Path) {

@@ -14,7 +14,9 @@ use rayon::prelude::*;
 
 use crate::atomic::{Durability, OBJECT_MODE, parent, place, temporary_beside};
 use crate::cache::{alike, same};
-use crate::checkout::{CheckedOut, check_relative, remove_empty_parents, require_directory};
+use crate::checkout::{
+    CheckedOut, check_relative, remove_empty_parents, require_directory, require_folders,
+};
 use crate::hash::collect;
 use crate::link::{Linked, Links};
 use crate::{Cache, Reporter, StoreError, WalkedFile, hash_file, walk_directory};
@@ -161,7 +163,7 @@ impl Cache {
         target: &Utf8Path,
         reporter: &dyn Reporter,
     ) -> Result<CheckedOut, StoreError> {
-        let placed = self.place_legacy(&self.links(), id, target)?;
+        let placed = self.place_missing_legacy(&self.links(), id, target)?;
         reporter.file(target, 0);
         Ok(CheckedOut {
             written: u64::from(placed),
@@ -177,13 +179,7 @@ impl Cache {
         target: &Utf8Path,
         reporter: &dyn Reporter,
     ) -> Result<CheckedOut, StoreError> {
-        // Everything is looked at before anything is changed.
-        for entry in manifest.entries() {
-            check_relative(id, &entry.relpath)?;
-            if !self.contains(&entry.md5) {
-                return Err(self.missing(&entry.md5));
-            }
-        }
+        self.require_legacy(id, manifest)?;
         require_directory(target)?;
         fs_err::create_dir_all(target)?;
         let wanted: BTreeSet<&str> = manifest
@@ -201,20 +197,66 @@ impl Cache {
         }
         reporter.start(manifest.entries().len() as u64);
         let links = self.links();
+        require_folders(manifest, target)?;
         for entry in manifest.entries() {
             let path = target.join(&entry.relpath);
-            let above = parent(&path).ancestors();
-            for folder in above.take_while(|folder| folder.starts_with(target)) {
-                require_directory(folder)?;
-            }
-            done.written += u64::from(self.place_legacy(&links, &entry.md5, &path)?);
+            done.written += u64::from(self.place_missing_legacy(&links, &entry.md5, &path)?);
             reporter.file(&path, 0);
         }
         Ok(done)
     }
 
+    /// Makes a directory's files anew that are as recorded.
+    pub(crate) fn relink_legacy_directory(
+        &self,
+        id: &ObjectId,
+        manifest: &Manifest,
+        target: &Utf8Path,
+        reporter: &dyn Reporter,
+    ) -> Result<(), StoreError> {
+        self.require_legacy(id, manifest)?;
+        require_folders(manifest, target)?;
+        reporter.start(manifest.entries().len() as u64);
+        let links = self.links();
+        for entry in manifest.entries() {
+            let path = target.join(&entry.relpath);
+            self.relink_legacy_file(&links, &entry.md5, &path)?;
+            reporter.file(&path, 0);
+        }
+        Ok(())
+    }
+
+    /// Makes a file anew that is as recorded. One that only has other line ends than its object
+    /// stays: these bytes are nowhere else.
+    pub(crate) fn relink_legacy_file(
+        &self,
+        links: &Links,
+        id: &ObjectId,
+        target: &Utf8Path,
+    ) -> Result<(), StoreError> {
+        let object = self.object_path(id);
+        if !self.contains(id) {
+            return Err(self.missing(id));
+        }
+        if hash_file(target)?.0 == hash_file(&object)?.0 {
+            self.place_legacy(links, id, target)?;
+        }
+        Ok(())
+    }
+
+    /// The cache has all of a directory, and it goes nowhere else.
+    fn require_legacy(&self, id: &ObjectId, manifest: &Manifest) -> Result<(), StoreError> {
+        for entry in manifest.entries() {
+            check_relative(id, &entry.relpath)?;
+            if !self.contains(&entry.md5) {
+                return Err(self.missing(&entry.md5));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes `target` a file with the object's bytes; whether it was not one.
-    fn place_legacy(
+    fn place_missing_legacy(
         &self,
         links: &Links,
         id: &ObjectId,
@@ -223,6 +265,17 @@ impl Cache {
         if legacy_hash_file(target).is_ok_and(|found| found == *id) {
             return Ok(false);
         }
+        self.place_legacy(links, id, target)?;
+        Ok(true)
+    }
+
+    /// Makes `target` a file with the object's bytes, whatever it was.
+    fn place_legacy(
+        &self,
+        links: &Links,
+        id: &ObjectId,
+        target: &Utf8Path,
+    ) -> Result<(), StoreError> {
         let object = self.object_path(id);
         if !self.contains(id) {
             return Err(self.missing(id));
@@ -239,7 +292,7 @@ impl Cache {
             io::copy(&mut fs_err::File::open(&object)?, &mut file)?;
             place(file, target, Durability::Buffered)?;
         }
-        Ok(true)
+        Ok(())
     }
 }
 

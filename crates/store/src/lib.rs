@@ -38,6 +38,7 @@ mod link;
 mod lock;
 mod path_lock;
 mod receive;
+mod relink;
 pub mod remote;
 mod reporter;
 mod stamp;

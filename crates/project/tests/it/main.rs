@@ -22,6 +22,7 @@ mod lineage;
 mod links;
 mod merge;
 mod pipeline;
+mod relink;
 mod repro;
 mod runs;
 mod sandbox;

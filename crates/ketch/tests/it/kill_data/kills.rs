@@ -14,7 +14,7 @@ use super::with_dvc::{agreed_by_dvc, restored_by_dvc};
 use crate::support::say;
 
 /// Commands that are killed; each is a test below.
-pub(super) const COMMANDS: usize = 8;
+pub(super) const COMMANDS: usize = 9;
 
 /// What may be missing until the killed command has run again.
 #[derive(Clone, Copy, PartialEq)]

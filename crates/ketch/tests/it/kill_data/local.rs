@@ -80,6 +80,31 @@ fn a_killed_checkout_loses_nothing() {
 }
 
 #[test]
+fn a_killed_relink_never_takes_a_name_away() {
+    kill_often(
+        &scenes(&[]),
+        &Case {
+            name: "checkout --relink",
+            arguments: &["checkout", "--relink"],
+            missing: Expected::Nothing,
+            // The other way than it was.
+            prepare: &|scene| {
+                let linked = scene.project.read(".dvc/config").contains("hardlink");
+                let kind = if linked { "copy" } else { "hardlink" };
+                let _ = scene
+                    .project
+                    .ketch(["config", "cache.type", kind])
+                    .success();
+            },
+            killed: &|scene| scene.assert_data(2),
+            again: None,
+            finished: &|scene| scene.assert_data(2),
+            with_dvc: &[],
+        },
+    );
+}
+
+#[test]
 fn a_killed_collection_takes_nothing_that_is_needed() {
     kill_often(
         &scenes(&[]),
