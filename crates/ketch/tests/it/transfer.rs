@@ -110,17 +110,20 @@ fn a_chunked_remote_is_used_the_same_and_exported() {
 
 /// Which pack it is, which file cannot be had, and what to do; it does help.
 fn a_damaged_pack_is_told(project: &TestProject, storage: &Utf8Path) {
-    let packs = storage.join("chunked/packs").read_dir_utf8().unwrap();
+    let packs = storage
+        .join("chunked/packs")
+        .read_dir_utf8()
+        .expect("a folder");
     let largest = packs
-        .map(|entry| entry.unwrap().into_path())
-        .max_by_key(|path| path.metadata().unwrap().len())
-        .unwrap();
-    let mut bytes = fs_err::read(&largest).unwrap();
+        .map(|entry| entry.expect("an entry").into_path())
+        .max_by_key(|path| path.metadata().expect("a file").len())
+        .expect("a pack");
+    let mut bytes = fs_err::read(&largest).expect("a pack");
     bytes[8] ^= 1;
-    fs_err::remove_file(&largest).unwrap();
-    fs_err::write(&largest, bytes).unwrap();
+    fs_err::remove_file(&largest).expect("removed");
+    fs_err::write(&largest, bytes).expect("written");
     let checked = project.ketch(["fsck", "--remote", "store"]).failure(1);
-    let name = format!("chunked/packs/{}", largest.file_name().unwrap());
+    let name = format!("chunked/packs/{}", largest.file_name().expect("a name"));
     let lines: Vec<&str> = checked.stdout.lines().collect();
     let damaged = format!("{name} damaged: it is not what its name says");
     assert_eq!(lines[0], damaged, "{checked}");
@@ -133,7 +136,7 @@ fn a_damaged_pack_is_told(project: &TestProject, storage: &Utf8Path) {
         checked.stderr.contains(&format!("remove `{name}`")),
         "{checked}"
     );
-    fs_err::remove_file(&largest).unwrap();
+    fs_err::remove_file(&largest).expect("removed");
     let _ = project.ketch(["push"]).success();
     let _ = project.ketch(["fsck", "--remote", "store"]).success();
 }

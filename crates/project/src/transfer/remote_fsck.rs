@@ -46,10 +46,9 @@ impl RemoteFsckReport {
         if self.is_sound() {
             return None;
         }
-        let damaged = self.check.damaged.iter();
+        let mut damaged = self.check.damaged.iter();
         damaged
-            .filter_map(|object| object.hint.clone())
-            .next()
+            .find_map(|object| object.hint.clone())
             .or_else(|| self.packs.as_ref()?.hint())
             .or_else(|| Some("push what is missing from where the data is".to_owned()))
     }

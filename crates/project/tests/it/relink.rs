@@ -159,7 +159,7 @@ fn other_line_ends_than_those_in_the_cache_are_not_lost() {
     let id: ObjectId = hasher.finish().as_legacy();
     sandbox.write(&format!(".dvc/cache/{}", id.cache_path()), "a\nb\n");
     for name in ["unix", "dos"] {
-        let text = format!("outs:\n- md5: {}\n  size: 4\n  path: {name}\n", id);
+        let text = format!("outs:\n- md5: {id}\n  size: 4\n  path: {name}\n");
         sandbox.write(&format!("{name}.dvc"), text);
     }
     sandbox.write("unix", "a\nb\n");
