@@ -38,6 +38,21 @@ pub enum ControlError {
         /// The path in `ketch.toml`.
         output: Utf8PathBuf,
     },
+    /// There is no commit that a version could be traced back to.
+    #[error("nothing is committed yet, so a version could not be traced back")]
+    NothingCommitted,
+    /// A file that says how the model was made is not in Git.
+    #[error("Git does not track `{file}`, so a version could not be traced back")]
+    Untracked {
+        /// The file, relative to the root.
+        file: Utf8PathBuf,
+    },
+    /// What made the model may not be what the commit holds.
+    #[error("there are changes that are not committed: {}", in_backticks(files))]
+    Uncommitted {
+        /// The files, relative to the root.
+        files: Vec<Utf8PathBuf>,
+    },
     /// A version is being tried already.
     #[error("{rollout} is trying version {version} at this moment")]
     RolloutInProgress {
@@ -127,6 +142,11 @@ pub enum ControlError {
     Table(#[from] TableError),
 }
 
+fn in_backticks(files: &[Utf8PathBuf]) -> String {
+    let shown: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
+    shown.join(", ")
+}
+
 impl ControlError {
     /// What the reader can do about it.
     pub fn hint(&self) -> Option<String> {
@@ -142,6 +162,9 @@ impl ControlError {
                 "run the pipeline and register its model: `ketch repro`, then `ketch model register {model}`"
             )),
             Self::OutputMissing { .. } => Some("run the pipeline first: `ketch repro`".to_owned()),
+            Self::NothingCommitted | Self::Untracked { .. } | Self::Uncommitted { .. } => {
+                Some("commit it: `git add` the files, then `git commit`".to_owned())
+            }
             Self::RolloutInProgress { .. } => {
                 Some("wait for its end, or take it back: `ketch rollback`".to_owned())
             }

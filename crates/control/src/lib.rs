@@ -38,7 +38,7 @@ pub use handle::{LabelSummary, LoopOptions, LoopReporter, ModelHandle, Snapshot,
 pub use journal::{Journal, read_journal};
 pub use monitor::QualityPoint;
 pub use paths::{ModelPaths, tracking_path};
-pub use registration::{RegisterOptions, Registered, model_config, register};
+pub use registration::{RegisterOptions, Registered, committed, model_config, register};
 pub use state::{
     Incident, LIFECYCLE, ModelState, PendingRelease, Phase, RetrainPlan, Retraining, RolloutState,
 };

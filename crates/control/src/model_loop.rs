@@ -383,7 +383,7 @@ impl ModelLoop {
                     self.clock.as_ref(),
                     &Silent,
                 )?;
-                Ok((made.version, made.run, made.commit))
+                Ok((made.version, made.run, Some(made.commit)))
             }),
             Err(error) => Err(error),
         };

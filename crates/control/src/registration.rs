@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use ketch_dvc::ObjectId;
-use ketch_project::{Lineage, ModelConfig, Project, lineage, metrics};
+use ketch_project::{CommitId, Lineage, ModelConfig, Project, lineage, metrics};
 use ketch_tracking::{
     Artifact, ArtifactPath, Digest, Metric, ModelName, ModelVersion, NewModelVersion, NewRun,
     RunLineage, RunStatus, TrackingStore,
@@ -42,7 +43,7 @@ pub struct Registered {
     /// The run that made it.
     pub run: String,
     /// The commit of code, parameters and data hashes.
-    pub commit: Option<String>,
+    pub commit: String,
     /// MD5 of the artifact, which is also its name in the cache.
     pub digest: String,
     /// The run's metrics.
@@ -66,6 +67,8 @@ pub fn model_config<'a>(
 
 /// Records the model that the pipeline made last as a run with parameters, metrics and lineage,
 /// and registers it as a version.
+///
+/// What made it must be committed, as [`committed`] says.
 pub fn register(
     project: &Project,
     tracking: &TrackingStore,
@@ -74,6 +77,7 @@ pub fn register(
     let config = model_config(project, options.model)?;
     let name: ModelName = options.model.parse()?;
     let made = lineage(project, &config.artifact)?;
+    let commit = committed(project, &made)?;
     let digest = output_digest(&made, &config.artifact)?;
     let tags = version_tags(project, config)?;
 
@@ -114,10 +118,45 @@ pub fn register(
     Ok(Registered {
         version: version.version,
         run: run.id.to_string(),
-        commit: made.commit.as_ref().map(ToString::to_string),
+        commit: commit.to_string(),
         digest: digest.hex().to_owned(),
         metrics,
     })
+}
+
+/// The commit that holds all of what made an output; an error where there is none, as a version of
+/// it could not be traced back.
+pub fn committed(project: &Project, made: &Lineage) -> Result<CommitId, ControlError> {
+    let Some(commit) = &made.commit else {
+        return Err(ControlError::NothingCommitted);
+    };
+    for file in pipeline_files(made) {
+        if !project.git().is_tracked(&file)? {
+            return Err(ControlError::Untracked { file });
+        }
+    }
+    if made.dirty {
+        return Err(ControlError::Uncommitted {
+            files: project.git().changed_files()?,
+        });
+    }
+    Ok(commit.clone())
+}
+
+/// `dvc.yaml` and `dvc.lock` of the output's stage and of those before it.
+fn pipeline_files(made: &Lineage) -> Vec<Utf8PathBuf> {
+    let stages = std::iter::once(&made.stage).chain(made.upstream.iter().map(|stage| &stage.stage));
+    let mut files = Vec::new();
+    for address in stages {
+        let file = address
+            .rsplit_once(':')
+            .map_or("dvc.yaml", |(file, _)| file);
+        let file = Utf8PathBuf::from(file);
+        files.extend([file.with_extension("lock"), file]);
+    }
+    files.sort();
+    files.dedup();
+    files
 }
 
 /// A version's artifact, golden sample and reference as objects of the cache.
@@ -145,7 +184,7 @@ pub(crate) fn milliseconds(at: Timestamp) -> i64 {
     at.as_millisecond()
 }
 
-fn output_digest(made: &Lineage, output: &camino::Utf8Path) -> Result<ObjectId, ControlError> {
+fn output_digest(made: &Lineage, output: &Utf8Path) -> Result<ObjectId, ControlError> {
     made.outs
         .iter()
         .find(|(path, _)| path == output)
@@ -185,7 +224,7 @@ fn flat_metrics(project: &Project) -> Result<BTreeMap<String, f64>, ControlError
 
 /// Everything the model was made from: what its stage read, then what the stages before it read.
 fn run_lineage(project: &Project, made: &Lineage) -> Result<RunLineage, ControlError> {
-    let artifact = |(path, id): &(camino::Utf8PathBuf, ObjectId)| {
+    let artifact = |(path, id): &(Utf8PathBuf, ObjectId)| {
         let size = fs_err::metadata(project.root().join(path)).map_or(0, |found| found.len());
         Ok::<_, ControlError>(Artifact {
             path: path.clone(),

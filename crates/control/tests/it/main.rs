@@ -9,6 +9,7 @@ mod explain;
 mod failing;
 mod fixture;
 mod people;
+mod registration;
 mod rows;
 mod stream;
 mod turns;

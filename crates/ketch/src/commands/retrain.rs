@@ -71,9 +71,7 @@ pub(super) fn run(
         made.version
     ));
     printer.line(format_args!("run     {}", made.run));
-    if let Some(commit) = &made.commit {
-        printer.line(format_args!("commit  {commit}"));
-    }
+    printer.line(format_args!("commit  {}", made.commit));
     section(
         printer,
         "metrics",

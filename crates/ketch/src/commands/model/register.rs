@@ -1,9 +1,9 @@
 //! `ketch model register`
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use clap::Args;
 use ketch_control::{
-    ModelPaths, RegisterOptions, Registered, model_config, read_journal, register,
+    ModelPaths, RegisterOptions, Registered, committed, model_config, read_journal, register,
 };
 use ketch_project::{CommitId, Lineage, Project, lineage};
 use ketch_tracking::{Alias, ChangeNote, Digest, ModelName, ModelVersion, TrackingStore};
@@ -101,51 +101,6 @@ pub(super) fn run(
         new,
     });
     Ok(ExitStatus::Success)
-}
-
-/// The commit that holds what made the model; an error where there is none.
-fn committed(project: &Project, made: &Lineage) -> Result<CommitId, CommandError> {
-    let how = "commit it: `git add` the files, then `git commit`";
-    let Some(commit) = &made.commit else {
-        return Err(CommandError::user(
-            "nothing is committed yet, so a version could not be traced back",
-        )
-        .hint(how));
-    };
-    for file in pipeline_files(made) {
-        if !project.git().is_tracked(&file)? {
-            return Err(CommandError::user(format!(
-                "Git does not track `{file}`, so a version could not be traced back"
-            ))
-            .hint(how));
-        }
-    }
-    if made.dirty {
-        let files = project.git().changed_files()?;
-        let shown: Vec<String> = files.iter().map(|file| format!("`{file}`")).collect();
-        return Err(CommandError::user(format!(
-            "there are changes that are not committed: {}",
-            shown.join(", ")
-        ))
-        .hint(how));
-    }
-    Ok(commit.clone())
-}
-
-/// `dvc.yaml` and `dvc.lock` of the model's stage and of those before it.
-fn pipeline_files(made: &Lineage) -> Vec<Utf8PathBuf> {
-    let stages = std::iter::once(&made.stage).chain(made.upstream.iter().map(|stage| &stage.stage));
-    let mut files = Vec::new();
-    for address in stages {
-        let file = address
-            .rsplit_once(':')
-            .map_or("dvc.yaml", |(file, _)| file);
-        let file = Utf8PathBuf::from(file);
-        files.extend([file.with_extension("lock"), file]);
-    }
-    files.sort();
-    files.dedup();
-    files
 }
 
 /// The champion of a model that serves changes by a release alone.
