@@ -239,6 +239,13 @@ impl Guess {
         });
     }
 
+    /// Narrows what the column may be by all that the other one has been narrowed by.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.any |= other.any;
+        self.candidates
+            .retain(|kind| other.candidates.contains(kind));
+    }
+
     pub(crate) fn kind(&self) -> ColumnKind {
         match self.candidates.first() {
             _ if !self.any => ColumnKind::Float64,
@@ -327,7 +334,7 @@ fn is_plain_number(field: &[u8]) -> bool {
     is_plain_int(whole) && !fraction.is_empty() && fraction.iter().all(u8::is_ascii_digit)
 }
 
-/// A day of a month's first 28, alone or with a time to the second, with `T` or a blank.
+/// A day of a month's first 28, alone or with a time to the minute or second, with `T` or a blank.
 fn is_plain_time(field: &[u8]) -> bool {
     let number = |at: usize| match field.get(at..at + 2) {
         Some([tens @ b'0'..=b'9', ones @ b'0'..=b'9']) => (tens - b'0') * 10 + (ones - b'0'),
@@ -342,13 +349,14 @@ fn is_plain_time(field: &[u8]) -> bool {
     let time = || {
         matches!(field[10], b'T' | b' ')
             && field[13] == b':'
-            && field[16] == b':'
             && number(11) < 24
             && number(14) < 60
-            && number(17) < 60
-            && (field.len() == 19 || field[19] == b'Z')
+            && (field.len() == 16
+                || (field[16] == b':'
+                    && number(17) < 60
+                    && (field.len() == 19 || field[19] == b'Z')))
     };
-    day && (field.len() == 10 || (matches!(field.len(), 19 | 20) && time()))
+    day && (field.len() == 10 || (matches!(field.len(), 16 | 19 | 20) && time()))
 }
 
 /// True for `007` and `00.5`, which are identifiers, and false for `0`, `0.5` and `-0.5`.

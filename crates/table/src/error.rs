@@ -41,6 +41,12 @@ pub enum TableError {
     },
     #[error("{path}:{line}: a quoted field starts in this record and never ends")]
     CsvOpenQuote { path: Utf8PathBuf, line: u64 },
+    #[error("{path}:{line}: the record that starts here is longer than {limit} bytes")]
+    CsvRecordTooLong {
+        path: Utf8PathBuf,
+        line: u64,
+        limit: usize,
+    },
     #[error("`{path}` cannot be read as CSV")]
     Csv {
         path: Utf8PathBuf,
@@ -136,7 +142,7 @@ impl TableError {
                 Some("quote fields that hold the delimiter, or cut the line".to_owned())
             }
             Self::CsvNotUtf8 { .. } => Some("convert the file to UTF-8".to_owned()),
-            Self::CsvOpenQuote { .. } => {
+            Self::CsvOpenQuote { .. } | Self::CsvRecordTooLong { .. } => {
                 Some("close the quote, or double it inside a field".to_owned())
             }
             Self::Parquet { .. } | Self::ParquetDamaged { .. } => Some(

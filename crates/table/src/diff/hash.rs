@@ -32,17 +32,17 @@ impl Seeds {
     /// The state with one more text in it.
     #[inline]
     pub(super) fn bytes(self, state: u64, bytes: &[u8]) -> u64 {
-        let mut state = self.number(state, bytes.len() as u64);
-        let mut chunks = bytes.chunks_exact(16);
-        for chunk in &mut chunks {
-            state = fold(word(&chunk[..8]) ^ state, word(&chunk[8..]) ^ self.0[3]);
+        let mut state = state;
+        let mut rest = bytes;
+        while let Some((chunk, more)) = rest.split_first_chunk::<16>() {
+            let [low, high] = ends(chunk);
+            state = fold(low ^ state, high ^ self.0[3]);
+            rest = more;
         }
-        let rest = chunks.remainder();
-        let (low, high) = rest.split_at(rest.len().min(8));
-        if !low.is_empty() {
-            state = fold(word(low) ^ state, word(high) ^ self.0[3]);
-        }
-        state
+        let [low, high] = ends(rest);
+        // Nobody knows the product, so that no two lengths are as one.
+        let length = (bytes.len() as u64).wrapping_mul(self.0[2]);
+        fold(low ^ state, high ^ self.0[3].wrapping_add(length))
     }
 
     /// The state with one more value in it: the same for all values that are the same.
@@ -72,15 +72,20 @@ fn fold(left: u64, right: u64) -> u64 {
     (product as u64) ^ (product >> 64) as u64
 }
 
-/// Up to 8 bytes as a number.
+/// Up to 16 bytes as two numbers that, with their length, tell all of them: the first and the last,
+/// which may overlap.
 #[inline]
-fn word(bytes: &[u8]) -> u64 {
-    if let Ok(whole) = <[u8; 8]>::try_from(bytes) {
-        return u64::from_le_bytes(whole);
+fn ends(bytes: &[u8]) -> [u64; 2] {
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        [first, last].map(|word| u64::from_le_bytes(*word))
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        [first, last].map(|word| u64::from(u32::from_le_bytes(*word)))
+    } else if let [first, .., last] = bytes {
+        let middle = u64::from(bytes[bytes.len() / 2]);
+        [u64::from(*first) << 8 | middle, u64::from(*last)]
+    } else {
+        [bytes.first().map_or(0, |byte| u64::from(*byte)), 0]
     }
-    let mut padded = [0; 8];
-    padded[..bytes.len()].copy_from_slice(bytes);
-    u64::from_le_bytes(padded)
 }
 
 #[cfg(test)]

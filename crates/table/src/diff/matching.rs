@@ -1,5 +1,7 @@
 //! First pass: which rows are on both sides, by their fingerprints.
 
+use std::borrow::Cow;
+
 use camino::Utf8Path;
 
 use super::spill::{PARTS, Side, Spill};
@@ -51,12 +53,22 @@ pub(super) struct Matching {
 
 /// The fingerprints of all rows.
 pub(super) struct Fingerprints {
-    spill: Spill,
+    /// Those of the rows of each side, and the keys of rows that are known to be on both.
+    spill: Spill<3>,
 }
 
-/// Key, row, row number.
-type Fingerprint = (u64, u64, u64);
-const SIZE: usize = 24;
+#[derive(Debug, Clone, Copy)]
+struct Fingerprint {
+    key: u64,
+    row: u64,
+    number: u64,
+}
+
+/// Of a row's number so many bytes are kept: no disk has more rows.
+const NUMBER: usize = 6;
+const SIZE: usize = 16 + NUMBER;
+/// Where in the spill the keys of pairs are.
+const PAIRS: usize = 2;
 
 impl Fingerprints {
     pub(super) fn new(budget: usize, folder: &Utf8Path) -> Self {
@@ -65,6 +77,7 @@ impl Fingerprints {
         }
     }
 
+    /// Takes a row of one side.
     #[inline]
     pub(super) fn push(
         &mut self,
@@ -73,73 +86,105 @@ impl Fingerprints {
         row: u64,
         number: u64,
     ) -> Result<(), TableError> {
-        let part = (key >> 58) as usize;
-        self.spill.push(part, side, |bytes| {
+        self.spill.push(part_of(key), side as usize, |bytes| {
             let mut record = [0; SIZE];
             record[..8].copy_from_slice(&key.to_le_bytes());
             record[8..16].copy_from_slice(&row.to_le_bytes());
-            record[16..].copy_from_slice(&number.to_le_bytes());
+            record[16..].copy_from_slice(&number.to_le_bytes()[..NUMBER]);
             bytes.extend_from_slice(&record);
+        })
+    }
+
+    /// Takes a row that each side has: only its key may matter to others.
+    #[inline]
+    pub(super) fn push_pair(&mut self, key: u64) -> Result<(), TableError> {
+        self.spill.push(part_of(key), PAIRS, |bytes| {
+            bytes.extend_from_slice(&key.to_le_bytes());
         })
     }
 
     pub(super) fn matching(mut self) -> Result<Matching, TableError> {
         let mut matching = Matching::default();
         for part in 0..PARTS {
-            let before = sorted(&self.spill.take(part, Side::Before)?);
-            let after = sorted(&self.spill.take(part, Side::After)?);
-            compare(&before, &after, &mut matching);
+            let before = sorted(&self.spill.take(part, Side::Before as usize)?);
+            let after = sorted(&self.spill.take(part, Side::After as usize)?);
+            let pairs = sorted_keys(&self.spill.take(part, PAIRS)?);
+            compare(&before, &after, &pairs, &mut matching);
         }
         Ok(matching)
     }
 }
 
+fn part_of(key: u64) -> usize {
+    (key >> (u64::BITS - PARTS.ilog2())) as usize
+}
+
 fn sorted(bytes: &[u8]) -> Vec<Fingerprint> {
-    let mut fingerprints: Vec<Fingerprint> = bytes
-        .chunks_exact(SIZE)
-        .map(|record| {
-            let word = |at: usize| {
-                let bytes = record[at..at + 8].try_into().unwrap_or_default();
-                u64::from_le_bytes(bytes)
-            };
-            (word(0), word(8), word(16))
+    let (records, _) = bytes.as_chunks::<SIZE>();
+    let word = |bytes: &[u8]| {
+        let mut word = [0; 8];
+        word[..bytes.len()].copy_from_slice(bytes);
+        u64::from_le_bytes(word)
+    };
+    let mut fingerprints: Vec<Fingerprint> = records
+        .iter()
+        .map(|record| Fingerprint {
+            key: word(&record[..8]),
+            row: word(&record[8..16]),
+            number: word(&record[16..]),
         })
         .collect();
-    fingerprints.sort_unstable();
+    fingerprints.sort_unstable_by_key(|fingerprint| fingerprint.key);
     fingerprints
 }
 
-fn compare(mut before: &[Fingerprint], mut after: &[Fingerprint], matching: &mut Matching) {
-    while let Some(key) = before
-        .first()
-        .iter()
-        .chain(&after.first())
-        .map(|f| f.0)
-        .min()
-    {
-        let (mut left, mut right) = (group(&mut before, key), group(&mut after, key));
-        for (count, group) in matching.duplicate_keys.iter_mut().zip([left, right]) {
-            *count += u64::from(group.len() > 1);
+fn sorted_keys(bytes: &[u8]) -> Vec<u64> {
+    let (keys, _) = bytes.as_chunks();
+    let mut keys: Vec<u64> = keys.iter().copied().map(u64::from_le_bytes).collect();
+    keys.sort_unstable();
+    keys
+}
+
+fn compare<'f>(
+    mut before: &'f [Fingerprint],
+    mut after: &'f [Fingerprint],
+    mut pairs: &[u64],
+    matching: &mut Matching,
+) {
+    loop {
+        let singles = [before.first(), after.first()].into_iter().flatten();
+        let keys = singles
+            .map(|single| single.key)
+            .chain(pairs.first().copied());
+        let Some(key) = keys.min() else { break };
+        let paired = split_off(&mut pairs, |pair| *pair == key).len();
+        let groups =
+            [&mut before, &mut after].map(|side| by_row(split_off(side, |f| f.key == key)));
+        let counts = groups.each_ref().map(|group| group.len() + paired);
+        for (duplicates, count) in matching.duplicate_keys.iter_mut().zip(counts) {
+            *duplicates += u64::from(count > 1);
         }
-        let is_shared = left.len() > 1 || right.len() > 1;
+        matching.unchanged += paired as u64;
+        let is_shared = counts.iter().any(|count| *count > 1);
         let mut add = |side: usize, row: u64| {
             matching.rest[side].insert(row);
             if is_shared {
                 matching.shared[side].insert(row);
             }
         };
+        let [mut left, mut right] = groups.each_ref().map(|group| &**group);
         loop {
             match (left.first(), right.first()) {
-                (Some(b), Some(a)) if b.1 == a.1 => {
+                (Some(b), Some(a)) if b.row == a.row => {
                     matching.unchanged += 1;
                     (left, right) = (&left[1..], &right[1..]);
                 }
-                (Some(b), a) if a.is_none_or(|a| b.1 < a.1) => {
-                    add(0, b.2);
+                (Some(b), a) if a.is_none_or(|a| b.row < a.row) => {
+                    add(0, b.number);
                     left = &left[1..];
                 }
                 (_, Some(a)) => {
-                    add(1, a.2);
+                    add(1, a.number);
                     right = &right[1..];
                 }
                 (_, None) => break,
@@ -148,9 +193,19 @@ fn compare(mut before: &[Fingerprint], mut after: &[Fingerprint], matching: &mut
     }
 }
 
-/// Splits the fingerprints with this key off the front.
-fn group<'f>(from: &mut &'f [Fingerprint], key: u64) -> &'f [Fingerprint] {
-    let length = from.iter().take_while(|f| f.0 == key).count();
+/// The fingerprints of one key in the order of the rows.
+fn by_row(group: &[Fingerprint]) -> Cow<'_, [Fingerprint]> {
+    if group.len() < 2 {
+        return Cow::Borrowed(group);
+    }
+    let mut group = group.to_vec();
+    group.sort_unstable_by_key(|fingerprint| (fingerprint.row, fingerprint.number));
+    Cow::Owned(group)
+}
+
+/// Splits off the front what belongs to the group.
+fn split_off<'f, T>(from: &mut &'f [T], belongs: impl Fn(&T) -> bool) -> &'f [T] {
+    let length = from.iter().take_while(|item| belongs(item)).count();
     let (group, rest) = from.split_at(length);
     *from = rest;
     group

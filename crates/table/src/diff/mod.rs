@@ -6,12 +6,16 @@
 //! into parts by the key and put on disk.
 
 mod cell;
+mod csv_source;
+mod first_pass;
 mod hash;
 mod matching;
+mod records;
 mod report;
 mod settle;
 mod source;
 mod spill;
+mod together;
 
 pub use cell::Cell;
 pub use report::{CellChange, PerSide, Retyped, RowChange, RowDiff, RowValues};
@@ -21,11 +25,10 @@ use std::io::Write;
 use camino::Utf8Path;
 
 use crate::{Schema, TableError};
-use cell::{CellRef, Comparison, each_cell};
-use hash::Seeds;
-use matching::{Fingerprints, Matching};
+use cell::Comparison;
+use first_pass::first_pass;
 use settle::Settlement;
-use source::{CsvSource, ParquetSource, Source};
+use source::Source;
 use spill::Side;
 
 /// One of the two files.
@@ -88,7 +91,8 @@ pub fn row_diff(
     let mut after = Source::open(&options.after, options.ignore)?;
     let layout = Layout::new(options, &before.names(), &after.names())?;
 
-    let (rows, null_keys, matching) = first_pass(options, &layout, &mut before, &mut after)?;
+    let found = first_pass(options, &layout, &mut before, &mut after)?;
+    let matching = found.matching;
 
     let (old, new) = (before.schema()?, after.schema()?);
     let mut settlement = Settlement::new(options, &layout, &old, &new, changes);
@@ -104,8 +108,8 @@ pub fn row_diff(
     let mut report = settlement.finish()?;
 
     report.unchanged += matching.unchanged;
-    report.rows = rows;
-    report.null_keys = null_keys;
+    report.rows = found.rows;
+    report.null_keys = found.null_keys;
     let [before, after] = matching.duplicate_keys;
     report.duplicate_keys = PerSide { before, after };
     Ok(report)
@@ -124,8 +128,6 @@ struct Common {
 #[derive(Debug)]
 struct Layout {
     common: Vec<Common>,
-    /// Whether both files have the same columns in the same order, and none is left out.
-    is_same: bool,
 }
 
 impl Layout {
@@ -168,10 +170,7 @@ impl Layout {
                 after: options.after.name.to_owned(),
             });
         }
-        Ok(Self {
-            is_same: before == after && options.ignore.is_empty(),
-            common,
-        })
+        Ok(Self { common })
     }
 
     fn comparisons(&self, before: &Schema, after: &Schema) -> Vec<Comparison> {
@@ -180,175 +179,5 @@ impl Layout {
             .iter()
             .map(|c| Comparison::of(kind(before, c.places[0]), kind(after, c.places[1])))
             .collect()
-    }
-}
-
-fn first_pass(
-    options: &RowDiffOptions<'_>,
-    layout: &Layout,
-    before: &mut Source,
-    after: &mut Source,
-) -> Result<(PerSide, PerSide, Matching), TableError> {
-    let mut pass = FirstPass {
-        layout,
-        seeds: Seeds::random(),
-        fingerprints: Fingerprints::new(options.memory_budget, options.temporary),
-        null_keys: [0; 2],
-    };
-    let rows = match (before, after) {
-        // Equal texts are equal values, whatever the kinds are: nothing needs to be parsed.
-        (Source::Csv(before), Source::Csv(after)) => PerSide {
-            before: pass.texts(Side::Before, before)?,
-            after: pass.texts(Side::After, after)?,
-        },
-        (before, after) => {
-            // A CSV file's kinds are known when all of it has been read.
-            for source in [&mut *before, &mut *after] {
-                if let Source::Csv(source) = source {
-                    source.scan(|_, _| Ok(()))?;
-                }
-            }
-            let comparisons = layout.comparisons(&before.schema()?, &after.schema()?);
-            PerSide {
-                before: pass.values(Side::Before, before, &comparisons)?,
-                after: pass.values(Side::After, after, &comparisons)?,
-            }
-        }
-    };
-    let [before, after] = pass.null_keys;
-    Ok((
-        rows,
-        PerSide { before, after },
-        pass.fingerprints.matching()?,
-    ))
-}
-
-struct FirstPass<'l> {
-    layout: &'l Layout,
-    seeds: Seeds,
-    fingerprints: Fingerprints,
-    null_keys: [u64; 2],
-}
-
-impl FirstPass<'_> {
-    /// Takes the fingerprints of a CSV file's rows from their texts.
-    fn texts(&mut self, side: Side, source: &mut CsvSource) -> Result<u64, TableError> {
-        let columns: Vec<(usize, bool)> = self
-            .layout
-            .common
-            .iter()
-            .map(|common| {
-                (
-                    source.columns[common.places[side as usize]].0,
-                    common.is_key,
-                )
-            })
-            .collect();
-        let keys: Vec<usize> = columns.iter().filter(|c| c.1).map(|c| c.0).collect();
-        let seeds = self.seeds;
-        let is_same = self.layout.is_same;
-        source.scan(|number, record| {
-            let field = |index: usize| record.get(index).unwrap_or_default();
-            let mut key = seeds.start(false);
-            let mut is_null = false;
-            for &index in &keys {
-                is_null |= field(index).is_empty();
-                key = seeds.bytes(key, field(index));
-            }
-            let mut row = seeds.start(true);
-            if is_same {
-                // All fields in one go; where they end says the rest.
-                row = seeds.bytes(row, record.as_slice());
-                for index in 0..record.len() {
-                    row = seeds.number(row, field(index).len() as u64);
-                }
-            } else {
-                for &(index, _) in &columns {
-                    row = seeds.bytes(row, field(index));
-                }
-            }
-            self.null_keys[side as usize] += u64::from(is_null);
-            self.fingerprints.push(side, key, row, number)
-        })
-    }
-
-    /// Takes the fingerprints of a file's rows from their values.
-    fn values(
-        &mut self,
-        side: Side,
-        source: &mut Source,
-        comparisons: &[Comparison],
-    ) -> Result<u64, TableError> {
-        match source {
-            Source::Parquet(source) => self.parquet_values(side, source, comparisons),
-            Source::Csv(source) => {
-                let kinds: Vec<_> = source.schema()?.columns().iter().map(|c| c.kind).collect();
-                let reader = source.clone();
-                source.scan(|number, record| {
-                    let cells = reader.cells(record, &kinds)?;
-                    let cell = |place: usize| cells[place].borrow();
-                    let mut hashes = Hashes::new(self.seeds);
-                    for (common, comparison) in self.layout.common.iter().zip(comparisons) {
-                        let cell = cell(common.places[side as usize]);
-                        hashes.add(self.seeds, common, *comparison, cell);
-                    }
-                    self.push(side, number, &hashes)
-                })
-            }
-        }
-    }
-
-    fn parquet_values(
-        &mut self,
-        side: Side,
-        source: &ParquetSource,
-        comparisons: &[Comparison],
-    ) -> Result<u64, TableError> {
-        let mut hashes = Vec::new();
-        source.read(None, |first, table| {
-            hashes.clear();
-            hashes.resize(table.num_rows(), Hashes::new(self.seeds));
-            for (common, comparison) in self.layout.common.iter().zip(comparisons) {
-                each_cell(table, common.places[side as usize], |row, cell| {
-                    hashes[row].add(self.seeds, common, *comparison, cell);
-                });
-            }
-            for (number, hashes) in (first..).zip(&hashes) {
-                self.push(side, number, hashes)?;
-            }
-            Ok(())
-        })
-    }
-
-    fn push(&mut self, side: Side, number: u64, hashes: &Hashes) -> Result<(), TableError> {
-        self.null_keys[side as usize] += u64::from(hashes.has_null_key);
-        self.fingerprints.push(side, hashes.key, hashes.row, number)
-    }
-}
-
-/// The fingerprint of a row, while its cells come in.
-#[derive(Debug, Clone, Copy)]
-struct Hashes {
-    key: u64,
-    row: u64,
-    has_null_key: bool,
-}
-
-impl Hashes {
-    fn new(seeds: Seeds) -> Self {
-        Self {
-            key: seeds.start(false),
-            row: seeds.start(true),
-            has_null_key: false,
-        }
-    }
-
-    #[inline]
-    fn add(&mut self, seeds: Seeds, common: &Common, comparison: Comparison, cell: CellRef<'_>) {
-        self.row = seeds.cell(self.row, comparison, cell);
-        if common.is_key {
-            self.key = seeds.cell(self.key, comparison, cell);
-            self.has_null_key |= matches!(cell, CellRef::Null);
-        }
     }
 }

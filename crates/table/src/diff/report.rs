@@ -6,6 +6,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use super::cell::Cell;
+use super::spill::Side;
 use crate::{Column, ColumnKind};
 
 /// How two files differ.
@@ -46,6 +47,15 @@ impl RowDiff {
 pub struct PerSide {
     pub before: u64,
     pub after: u64,
+}
+
+impl PerSide {
+    pub(super) fn of(&mut self, side: Side) -> &mut u64 {
+        match side {
+            Side::Before => &mut self.before,
+            Side::After => &mut self.after,
+        }
+    }
 }
 
 /// A column whose kind has changed.

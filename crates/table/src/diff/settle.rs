@@ -22,7 +22,7 @@ pub(super) struct Settlement<'a, 'w> {
     names: [Vec<Arc<str>>; 2],
     tolerance: f64,
     sample: usize,
-    spill: Spill,
+    spill: Spill<2>,
     changes: Option<&'w mut dyn Write>,
     report: RowDiff,
     /// By common column.
@@ -98,7 +98,7 @@ impl<'a, 'w> Settlement<'a, 'w> {
         is_shared: bool,
     ) -> Result<(), TableError> {
         let part = part_of(&self.key(side, row));
-        self.spill.push(part, side, |bytes| {
+        self.spill.push(part, side as usize, |bytes| {
             bytes.push(u8::from(is_shared));
             for cell in row {
                 pack(cell, bytes);
@@ -115,7 +115,7 @@ impl<'a, 'w> Settlement<'a, 'w> {
             let mut keys: BTreeMap<Vec<Canonical>, Group> = BTreeMap::new();
             for &part in parts {
                 for side in [Side::Before, Side::After] {
-                    let bytes = self.spill.take(part, side)?;
+                    let bytes = self.spill.take(part, side as usize)?;
                     let mut rest = bytes.as_slice();
                     let width = self.names[side as usize].len();
                     while let Some((is_shared, row)) = unpack_row(&mut rest, width) {
@@ -158,6 +158,11 @@ impl<'a, 'w> Settlement<'a, 'w> {
             after.truncate(after.len() - pairs);
         }
         let is_shared = group.is_shared || before.len() > 1 || after.len() > 1;
+        if is_shared {
+            // Which of them the first pass has left, and so their order in the file, is chance.
+            self.sort(Side::Before, &mut before);
+            self.sort(Side::After, &mut after);
+        }
         if is_shared && before.len().saturating_mul(after.len()) <= PAIR_LIMIT {
             before.retain(|row| {
                 let same = |other: &Row| self.changes_of(row, other).is_empty();
@@ -196,6 +201,23 @@ impl<'a, 'w> Settlement<'a, 'w> {
             })?;
         }
         Ok(())
+    }
+
+    /// Orders rows by their values.
+    fn sort(&self, side: Side, rows: &mut [Row]) {
+        if rows.len() < 2 {
+            return;
+        }
+        let mut comparisons = vec![Comparison::Exact; self.names[side as usize].len()];
+        for (common, comparison) in self.layout.common.iter().zip(&self.comparisons) {
+            comparisons[common.places[side as usize]] = *comparison;
+        }
+        rows.sort_by_cached_key(|row| {
+            let cells = row.iter().zip(&comparisons);
+            cells
+                .map(|(cell, comparison)| comparison.canonical(cell.borrow()))
+                .collect::<Vec<Canonical>>()
+        });
     }
 
     /// The common columns in which two rows differ.

@@ -2,13 +2,14 @@
 //!
 //! The two sides of one key are in one part, so the parts are compared one by one.
 
+use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::TableError;
 
-/// How many parts there are: two open files for each at most.
+/// How many parts there are: one open file for each and each sort at most.
 pub(super) const PARTS: usize = 64;
 
 /// A side of the comparison.
@@ -18,21 +19,29 @@ pub(super) enum Side {
     After,
 }
 
-/// Bytes by part and side, in the order in which they came.
-pub(super) struct Spill {
-    parts: Vec<[Vec<u8>; 2]>,
-    /// Empty until memory has run out.
-    files: Vec<[std::fs::File; 2]>,
+/// Bytes of `SORTS` sorts by part, in the order in which they came.
+pub(super) struct Spill<const SORTS: usize> {
+    parts: Vec<[Part; SORTS]>,
+    is_in_memory: bool,
     held: usize,
     budget: usize,
     folder: Utf8PathBuf,
 }
 
-impl Spill {
+#[derive(Default)]
+struct Part {
+    /// What came last.
+    held: Vec<u8>,
+    /// What came before it. Without a name: it is gone when this is dropped, and after a crash.
+    file: Option<File>,
+}
+
+impl<const SORTS: usize> Spill<SORTS> {
     pub(super) fn new(budget: usize, folder: &Utf8Path) -> Self {
+        let part = |_| std::array::from_fn(|_| Part::default());
         Self {
-            parts: vec![[Vec::new(), Vec::new()]; PARTS],
-            files: Vec::new(),
+            parts: (0..PARTS).map(part).collect(),
+            is_in_memory: true,
             held: 0,
             budget,
             folder: folder.to_owned(),
@@ -44,61 +53,59 @@ impl Spill {
     pub(super) fn push(
         &mut self,
         part: usize,
-        side: Side,
+        sort: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), TableError> {
-        let bytes = &mut self.parts[part][side as usize];
+        let bytes = &mut self.parts[part][sort].held;
         let before = bytes.len();
         write(bytes);
         self.held += bytes.len() - before;
         if self.held > self.budget {
-            self.flush().map_err(|source| TableError::Io {
-                path: self.folder.clone(),
-                source,
-            })?;
+            self.flush().map_err(|source| self.io(source))?;
         }
         Ok(())
     }
 
     /// Whether nothing has gone to disk.
     pub(super) fn is_in_memory(&self) -> bool {
-        self.files.is_empty()
+        self.is_in_memory
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
-        while self.files.len() < PARTS {
-            // Without a name: they are gone when this is dropped, and after a crash.
-            let file = || tempfile::tempfile_in(&self.folder);
-            self.files.push([file()?, file()?]);
-        }
-        for (part, files) in self.parts.iter_mut().zip(&mut self.files) {
-            for (bytes, file) in part.iter_mut().zip(files) {
-                file.write_all(bytes)?;
-                *bytes = Vec::new();
+        self.is_in_memory = false;
+        for part in self.parts.iter_mut().flatten() {
+            if part.held.is_empty() {
+                continue;
             }
+            let file = match &mut part.file {
+                Some(file) => file,
+                none => none.insert(tempfile::tempfile_in(&self.folder)?),
+            };
+            file.write_all(&part.held)?;
+            part.held = Vec::new();
         }
         self.held = 0;
         Ok(())
     }
 
     /// Takes the bytes of a part.
-    pub(super) fn take(&mut self, part: usize, side: Side) -> Result<Vec<u8>, TableError> {
-        let held = std::mem::take(&mut self.parts[part][side as usize]);
-        let Some(files) = self.files.get_mut(part) else {
+    pub(super) fn take(&mut self, part: usize, sort: usize) -> Result<Vec<u8>, TableError> {
+        let Part { held, file } = std::mem::take(&mut self.parts[part][sort]);
+        let Some(mut file) = file else {
             return Ok(held);
         };
-        let file = &mut files[side as usize];
-        let mut read = || {
-            let mut bytes = Vec::new();
-            file.seek(SeekFrom::Start(0))?;
-            file.read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let mut bytes = read().map_err(|source| TableError::Io {
-            path: self.folder.clone(),
-            source,
-        })?;
+        let mut bytes = Vec::new();
+        file.seek(SeekFrom::Start(0))
+            .and_then(|_| file.read_to_end(&mut bytes))
+            .map_err(|source| self.io(source))?;
         bytes.extend_from_slice(&held);
         Ok(bytes)
+    }
+
+    fn io(&self, source: std::io::Error) -> TableError {
+        TableError::Io {
+            path: self.folder.clone(),
+            source,
+        }
     }
 }

@@ -6,6 +6,7 @@ mod csv;
 mod parquet;
 mod peers;
 mod row_diff;
+mod row_diff_edits;
 mod segment;
 mod table;
 
