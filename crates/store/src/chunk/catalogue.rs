@@ -27,8 +27,8 @@ pub(super) struct Catalogue {
     /// Indexes that cannot be read, and why.
     pub(super) damaged: Vec<(String, &'static str)>,
     pub(super) listing: Listing,
-    /// Packs that the next clean-up deletes.
-    aside: BTreeSet<Digest>,
+    /// Packs that are in the quarantine: nobody may begin to rely on them.
+    pub(super) aside: BTreeSet<Digest>,
 }
 
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Pack {
     pub(super) table: Option<Arc<Table>>,
     /// The index that has its table.
     pub(super) table_in: Option<Digest>,
+    /// Whether any index names it.
+    pub(super) indexed: bool,
     pub(super) state: PackState,
 }
 
@@ -95,6 +97,19 @@ impl Catalogue {
         Ok(catalogue)
     }
 
+    /// Reads again what the remote has, where that is something else than before.
+    pub(super) fn refresh(&mut self, source: &Source) -> Result<(), RemoteError> {
+        let now = source.list()?;
+        let known = &self.listing;
+        let same = now.packs == known.packs
+            && now.indexes.keys().eq(known.indexes.keys())
+            && now.quarantine.keys().eq(known.quarantine.keys());
+        if !same {
+            *self = Self::load(source)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn pack(&self, number: u32) -> Option<&Pack> {
         self.packs.get(number as usize)
     }
@@ -114,15 +129,26 @@ impl Catalogue {
 
     /// Remembers an index that was written out of what is known here.
     pub(super) fn note(&mut self, name: Digest, index: &Index) {
-        for pack in index.packs.iter().filter(|pack| pack.table.is_some()) {
+        for pack in &index.packs {
             if let Some(number) = self.by_name.get(&pack.name).copied()
                 && let Some(known) = self.pack_mut(number)
             {
-                known.table_in = Some(name);
+                known.indexed = true;
+                if pack.table.is_some() {
+                    known.table_in = Some(name);
+                }
             }
         }
         let ids = index.objects.iter().map(|object| object.id.clone());
         self.indexes.insert(name, ids.collect());
+        // How long it is matters to nobody.
+        self.listing.indexes.insert(name, 0);
+    }
+
+    /// Forgets an index that was deleted.
+    pub(super) fn drop_index(&mut self, name: &Digest) {
+        self.indexes.remove(name);
+        self.listing.indexes.remove(name);
     }
 
     /// Adds what an index says.
@@ -183,6 +209,7 @@ impl Catalogue {
                 size: pack.size,
                 table: None,
                 table_in: None,
+                indexed: true,
                 state,
             })
         };
@@ -199,7 +226,13 @@ impl Catalogue {
     /// Takes packs in that no index names: those of a push that was killed, say. What they hold need
     /// not be sent again; unless they are in the quarantine, and may be gone at any moment.
     pub(super) fn adopt(&mut self, source: &Source) -> Result<(), RemoteError> {
-        self.aside = self.set_aside(source)?;
+        self.aside = loop {
+            match self.quarantined(source) {
+                // It left the quarantine, and its packs may be in the list that was made before.
+                Err(error) if is_not_there(&error) => *self = Self::load(source)?,
+                aside => break aside?,
+            }
+        };
         let unknown: Vec<(Digest, u64)> = self
             .listing
             .packs
@@ -215,6 +248,7 @@ impl Catalogue {
                     size,
                     table: None,
                     table_in: None,
+                    indexed: false,
                     state: PackState::There,
                 })
             })
@@ -222,21 +256,13 @@ impl Catalogue {
         self.read_tables(source, &numbers)
     }
 
-    /// The packs in the quarantine that nothing uses.
-    fn set_aside(&self, source: &Source) -> Result<BTreeSet<Digest>, RemoteError> {
+    /// The packs in the quarantine as it was listed.
+    fn quarantined(&self, source: &Source) -> Result<BTreeSet<Digest>, RemoteError> {
         let mut aside = BTreeSet::new();
         for name in self.listing.quarantine.keys() {
-            match source.index(QUARANTINE, name) {
-                Ok(Ok(index)) => aside.extend(index.packs.iter().map(|pack| pack.name)),
-                // A clean-up stops there too.
-                Ok(Err(_)) => {}
-                Err(error) if is_not_there(&error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        for number in self.used() {
-            if let Some(name) = self.pack(number).and_then(|pack| pack.name) {
-                aside.remove(&name);
+            // By one that cannot be read no clean-up deletes anything.
+            if let Ok(index) = source.index(QUARANTINE, name)? {
+                aside.extend(index.packs.iter().map(|pack| pack.name));
             }
         }
         Ok(aside)
@@ -296,10 +322,39 @@ impl Catalogue {
         runs.map(|run| run.pack).collect()
     }
 
-    /// Where every chunk is that can be relied on.
-    pub(super) fn chunks(&self) -> HashMap<Digest, (u32, u32)> {
+    /// The packs that objects use, once these are as it is said here.
+    pub(super) fn used_with(&self, new: &BTreeMap<ObjectId, Recipe>) -> BTreeSet<u32> {
+        let others = self.objects.iter().filter(|(id, _)| !new.contains_key(*id));
+        let recipes = others.map(|(_, recipe)| recipe).chain(new.values());
+        recipes
+            .flat_map(|recipe| recipe.runs.iter())
+            .map(|run| run.pack)
+            .collect()
+    }
+
+    /// The packs that indexes name, and that are not among these.
+    pub(super) fn unused(&self, used: &BTreeSet<u32>) -> Vec<IndexedPack> {
+        let packs = self.packs.iter().enumerate();
+        packs
+            .filter(|(number, pack)| !used.contains(&(*number as u32)) && pack.indexed)
+            .filter(|(_, pack)| pack.state == PackState::There)
+            .filter_map(|(_, pack)| {
+                Some(IndexedPack {
+                    name: pack.name?,
+                    size: pack.size,
+                    table: None,
+                })
+            })
+            .collect()
+    }
+
+    /// Where every chunk is that can be relied on, in these packs.
+    pub(super) fn chunks(&self, in_pack: impl Fn(u32) -> bool) -> HashMap<Digest, (u32, u32)> {
         let mut chunks = HashMap::new();
         for (number, pack) in self.packs.iter().enumerate() {
+            if !in_pack(number as u32) {
+                continue;
+            }
             let Some(table) = pack
                 .table
                 .as_ref()

@@ -1,9 +1,9 @@
 //! Making room on a chunked remote.
 //!
 //! Deleting an object takes it out of the indexes; its chunks stay in their packs. Packs that no
-//! object uses any more go in two steps, because somebody may be pushing who has just found out that
-//! a chunk is there: the first call puts their names into the quarantine, and a later one deletes
-//! those that are still not used. A pack with anything in use stays whole.
+//! object uses any more go in two steps, the first of which is no loss to anybody: one call puts their
+//! names into the quarantine, and a later one deletes those that are still not used, unless somebody
+//! is pushing. Of a pack with anything in use, [`ChunkedRemote::repack`] makes a new one.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,15 @@ use super::wire::{Digest, Malformed};
 use crate::remote::RemoteError;
 
 /// Packs that were set aside or deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Cleaned {
     pub packs: u64,
     /// In bytes.
     pub size: u64,
+    /// The marker of somebody who pushes, or was killed while pushing in the last week, for whom nothing
+    /// was deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
 }
 
 impl ChunkedRemote {
@@ -33,57 +37,94 @@ impl ChunkedRemote {
 
     /// Puts the names of the packs that nothing uses into the quarantine. Nothing is deleted.
     pub fn set_aside(&self) -> Result<Cleaned, RemoteError> {
-        let unused = self.unused_packs()?;
-        let cleaned = sum(&unused);
-        if !unused.is_empty() {
-            let packs = unused.into_iter().map(|(name, size)| IndexedPack {
-                name,
-                size,
-                table: None,
-            });
-            let index = Index {
-                packs: packs.collect(),
-                objects: Vec::new(),
-            };
-            let bytes = index.write();
-            self.source
-                .write(&quarantine_key(&Digest::of(&bytes)), &bytes)?;
-        }
-        Ok(cleaned)
+        self.cleaning(|| {
+            let unused = self.unused_packs()?;
+            let cleaned = sum(&unused);
+            if !unused.is_empty() {
+                let packs = unused.into_iter().map(|(name, size)| IndexedPack {
+                    name,
+                    size,
+                    table: None,
+                });
+                let index = Index {
+                    packs: packs.collect(),
+                    objects: Vec::new(),
+                };
+                let bytes = index.write();
+                self.source
+                    .write(&quarantine_key(&Digest::of(&bytes)), &bytes)?;
+            }
+            Ok(cleaned)
+        })
     }
 
     /// Deletes the packs that earlier calls of [`ChunkedRemote::set_aside`], and deletions of
-    /// objects, put into the quarantine and that nothing uses.
+    /// objects, put into the quarantine and that nothing uses; none while somebody pushes.
     pub fn empty_quarantine(&self) -> Result<Cleaned, RemoteError> {
-        self.commit()?;
-        self.reload()?;
-        self.refuse_damaged()?;
-        let (names, used) = self.with_state(|state| {
-            let names: Vec<Digest> = state.catalogue.listing.quarantine.keys().copied().collect();
-            (names, used_names(&state.catalogue))
-        })?;
-        let mut cleaned = Cleaned::default();
-        for name in names {
-            let index = self
-                .source
-                .index(QUARANTINE, &name)?
-                .map_err(|Malformed(problem)| {
-                    self.source.damaged(&quarantine_key(&name), problem)
-                })?;
-            for pack in index.packs.iter().filter(|pack| !used.contains(&pack.name)) {
-                let there =
-                    self.with_state(|state| state.catalogue.listing.packs.remove(&pack.name))?;
-                if let Some(size) = there {
-                    self.source.delete(&pack_key(&pack.name))?;
-                    cleaned.packs += 1;
-                    cleaned.size += size;
-                }
+        self.cleaning(|| {
+            // In this order; `lease` says why.
+            let names = self.source.names(QUARANTINE)?;
+            let mut cleaned = Cleaned {
+                waits_for: self.leases.other_push(&self.source)?,
+                ..Cleaned::default()
+            };
+            if cleaned.waits_for.is_some() {
+                cleaned.waits_for = cleaned.waits_for.filter(|_| !names.is_empty());
+                return Ok(cleaned);
             }
-            self.source.delete(&quarantine_key(&name))?;
+            self.reload()?;
+            self.refuse_damaged()?;
+            let used = self.with_state(|state| used_names(&state.catalogue))?;
+            for name in names.keys() {
+                let index =
+                    self.source
+                        .index(QUARANTINE, name)?
+                        .map_err(|Malformed(problem)| {
+                            self.source.damaged(&quarantine_key(name), problem)
+                        })?;
+                for pack in index.packs.iter().filter(|pack| !used.contains(&pack.name)) {
+                    let there =
+                        self.with_state(|state| state.catalogue.listing.packs.remove(&pack.name))?;
+                    if let Some(size) = there {
+                        self.source.delete(&pack_key(&pack.name))?;
+                        cleaned.packs += 1;
+                        cleaned.size += size;
+                    }
+                }
+                // What is deleted is deleted before nobody knows of it any more.
+                self.source.settle()?;
+                self.source.delete(&quarantine_key(name))?;
+            }
+            self.source.settle()?;
+            Ok(cleaned)
+        })
+    }
+
+    /// Does this while nobody else cleans up.
+    pub(super) fn cleaning<T>(
+        &self,
+        work: impl FnOnce() -> Result<T, RemoteError>,
+    ) -> Result<T, RemoteError> {
+        self.commit()?;
+        self.begin_cleaning()?;
+        let done = self.reload().and_then(|()| work());
+        // What is not committed now is not to be: it would rely on packs without saying so.
+        self.forget();
+        self.leases.release(&self.source);
+        done
+    }
+
+    /// Says that a clean-up is under way; an error if there is another.
+    pub(super) fn begin_cleaning(&self) -> Result<(), RemoteError> {
+        match self.leases.clean(&self.source)? {
+            None => Ok(()),
+            Some(marker) => Err(self.not_done(
+                "clean up",
+                format!(
+                    "somebody else does: wait for it; if it was killed, remove `{marker}` from the remote"
+                ),
+            )),
         }
-        self.source.settle()?;
-        self.reload()?;
-        Ok(cleaned)
     }
 
     fn unused_packs(&self) -> Result<Vec<(Digest, u64)>, RemoteError> {
@@ -101,7 +142,7 @@ impl ChunkedRemote {
     }
 
     /// What an index that cannot be read needs is not known, so nothing may go.
-    fn refuse_damaged(&self) -> Result<(), RemoteError> {
+    pub(super) fn refuse_damaged(&self) -> Result<(), RemoteError> {
         match self.with_state(|state| state.catalogue.damaged.first().cloned())? {
             Some((index, problem)) => Err(self.source.damaged(&index, problem)),
             None => Ok(()),
@@ -122,5 +163,6 @@ fn sum(packs: &[(Digest, u64)]) -> Cleaned {
     Cleaned {
         packs: packs.len() as u64,
         size: packs.iter().map(|(_, size)| size).sum(),
+        waits_for: None,
     }
 }

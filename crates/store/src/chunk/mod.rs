@@ -13,11 +13,13 @@
 //! ```text
 //! chunked/packs/<64 hex>        compressed chunks, one behind the other, and a table of them
 //! chunked/index/<64 hex>        objects, as runs of chunks in packs; and the tables of new packs
-//! chunked/quarantine/<64 hex>   indexes taken out of use; nothing reads them but a clean-up
+//! chunked/quarantine/<64 hex>   names of packs that are not used any more, as an index without objects
+//! chunked/pushing/<64 hex>      while somebody pushes; the name is random
+//! chunked/cleaning/<64 hex>     while somebody cleans up; likewise
 //! ```
 //!
-//! Each name is the BLAKE3 of the file's bytes. Nothing is ever changed in place, so two who push at
-//! once cannot lose each other's work: each adds packs and an index of its own.
+//! Each other name is the BLAKE3 of the file's bytes. Nothing is ever changed in place, so two who push
+//! at once cannot lose each other's work: each adds packs and an index of its own.
 //!
 //! **Chunks.** `FastCDC` (2020, normalised), 4 KiB at least, 16 KiB mostly, 64 KiB at most. A chunk's
 //! id is the BLAKE3 of its bytes. A chunk is stored as zstd made it, or as it is when that is not
@@ -64,7 +66,9 @@
 //! - Nothing a remote says makes us allocate more than what it has sent, or a limit below; nor work
 //!   for longer than it takes to read what it has sent, or to write what an object's size promises:
 //!   there is no chunk of nothing, and an object's chunks are not smaller than 1 KiB on average.
-//! - No pack is deleted that any object uses; taking one away needs two clean-ups.
+//! - No pack is deleted that any object uses, or that a push which is under way relies on; `lease`
+//!   says how, and why that is right.
+//! - A pack goes in two steps, the first of which is undone by using it.
 
 mod catalogue;
 mod chunker;
@@ -73,9 +77,11 @@ mod codec;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod index;
+mod lease;
 mod pack;
 mod reader;
 mod remote;
+mod repack;
 mod source;
 #[cfg(test)]
 mod testing;
@@ -86,6 +92,7 @@ mod writer;
 pub use chunker::{AVERAGE, MAXIMUM, MINIMUM};
 pub use clean::Cleaned;
 pub use remote::{ChunkedOptions, ChunkedRemote};
+pub use repack::Repacked;
 pub use verify::ChunkedReport;
 
 /// A pack is closed when it holds this many bytes.
@@ -104,3 +111,5 @@ const FOLDER: &str = "chunked";
 const PACKS: &str = "chunked/packs/";
 const INDEXES: &str = "chunked/index/";
 const QUARANTINE: &str = "chunked/quarantine/";
+const PUSHING: &str = "chunked/pushing/";
+const CLEANING: &str = "chunked/cleaning/";

@@ -84,6 +84,11 @@ impl Table {
         Some(last.before + u64::from(last.length) - first.before)
     }
 
+    /// Of all chunks as they are stored, in bytes.
+    pub(super) fn stored(&self) -> u64 {
+        self.end() - MAGIC.len() as u64
+    }
+
     /// Where the chunks end.
     pub(super) fn end(&self) -> u64 {
         self.0.last().map_or(MAGIC.len() as u64, Entry::end)
@@ -103,6 +108,12 @@ impl Builder {
             bytes: MAGIC.to_vec(),
             table: Table::default(),
         }
+    }
+
+    /// One that was finished, to be filled further.
+    pub(super) fn reopen(mut bytes: Vec<u8>, table: Table) -> Self {
+        bytes.truncate(table.end() as usize);
+        Self { bytes, table }
     }
 
     /// In bytes, so far.

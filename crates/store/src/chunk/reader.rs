@@ -24,10 +24,10 @@ const AHEAD: usize = 4;
 const MOST_AT_ONCE: usize = 4096;
 
 /// One chunk and the pack that it is in.
-struct Wanted {
-    name: Digest,
-    size: u64,
-    entry: Entry,
+pub(super) struct Wanted {
+    pub(super) name: Digest,
+    pub(super) size: u64,
+    pub(super) entry: Entry,
 }
 
 /// A piece of a pack: being read by whoever holds it, or read.
@@ -104,6 +104,11 @@ impl ChunkedRemote {
     }
 
     fn chunk(&self, wanted: &Wanted) -> Result<Vec<u8>, RemoteError> {
+        self.stored(wanted).map(|(_, chunk)| chunk)
+    }
+
+    /// A chunk as it is stored, and as it is.
+    pub(super) fn stored(&self, wanted: &Wanted) -> Result<(Vec<u8>, Vec<u8>), RemoteError> {
         let Wanted { name, size, entry } = wanted;
         let mut stored = Vec::with_capacity(entry.stored as usize);
         for number in blocks_of(entry) {
@@ -113,8 +118,9 @@ impl ChunkedRemote {
             let to = (entry.end() - start).min(block.len() as u64);
             stored.extend_from_slice(block.get(from as usize..to as usize).unwrap_or_default());
         }
-        restore(&stored, entry.method, entry.length.into(), &entry.id)
-            .map_err(|Malformed(problem)| self.source.damaged(&pack_key(name), problem))
+        let chunk = restore(&stored, entry.method, entry.length.into(), &entry.id)
+            .map_err(|Malformed(problem)| self.source.damaged(&pack_key(name), problem))?;
+        Ok((stored, chunk))
     }
 
     fn block(&self, name: &Digest, number: u64, size: u64) -> Result<Arc<Vec<u8>>, RemoteError> {

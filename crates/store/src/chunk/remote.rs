@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
 
 use super::catalogue::{Catalogue, Recipe};
+use super::lease::Leases;
 use super::reader::Blocks;
 use super::source::Source;
 use super::writer::Writing;
@@ -33,6 +34,13 @@ pub struct ChunkedRemote {
     pub(super) source: Source,
     pub(super) blocks: Blocks,
     state: Mutex<Loaded>,
+    pub(super) leases: Leases,
+}
+
+impl Drop for ChunkedRemote {
+    fn drop(&mut self) {
+        self.leases.release(&self.source);
+    }
 }
 
 /// Read when it is first needed.
@@ -73,6 +81,7 @@ impl ChunkedRemote {
             },
             blocks: Blocks::default(),
             state: Mutex::default(),
+            leases: Leases::default(),
         }
     }
 
@@ -120,6 +129,9 @@ impl ChunkedRemote {
     ) -> Result<T, RemoteError> {
         self.with_state(|state| {
             if state.writing.is_none() {
+                // What is relied on is what is there after others can see that somebody pushes.
+                self.leases.push(&self.source)?;
+                state.catalogue.refresh(&self.source)?;
                 state.catalogue.adopt(&self.source)?;
             }
             let writing = state
@@ -131,10 +143,15 @@ impl ChunkedRemote {
 
     /// Reads again what the remote has.
     pub(super) fn reload(&self) -> Result<(), RemoteError> {
+        self.forget();
+        self.with_state(|_| ())
+    }
+
+    /// Forgets what the remote has, and what was not committed.
+    pub(super) fn forget(&self) {
         if let Ok(mut loaded) = self.state.lock() {
             *loaded = Loaded::NotYet;
         }
-        self.with_state(|_| ())
     }
 
     /// What could not be done with the chunked layout as a whole, and what to do.
@@ -179,6 +196,14 @@ impl ChunkedRemote {
                 Some(recipe) => Known::Incomplete(state.catalogue.trouble(recipe)),
             }
         })
+    }
+}
+
+impl State {
+    fn knows(&self, id: &ObjectId) -> bool {
+        let mut writing = self.writing.iter();
+        self.catalogue.objects.contains_key(id)
+            || writing.any(|writing| writing.objects.contains_key(id))
     }
 }
 
@@ -328,12 +353,15 @@ impl Remote for ChunkedRemote {
         let Some(id) = object(key) else {
             return self.source.inner.delete(key);
         };
-        self.with_writing(|catalogue, writing| {
-            writing.objects.remove(&id);
-            if catalogue.objects.remove(&id).is_some() {
-                writing.removed.insert(id);
-            }
-        })?;
+        if self.with_state(|state| state.knows(&id))? {
+            self.begin_cleaning()?;
+            self.with_writing(|catalogue, writing| {
+                writing.objects.remove(&id);
+                if catalogue.objects.remove(&id).is_some() {
+                    writing.removed.insert(id);
+                }
+            })?;
+        }
         if self.plain(key)?.is_some() {
             self.source.inner.delete(key)?;
             self.with_state(|state| state.plain.as_mut().and_then(|plain| plain.remove(key)))?;

@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use super::index::Index;
 use super::pack::{TRAILER, Table, table, table_length};
 use super::wire::{Digest, Malformed};
-use super::{FOLDER, INDEXES, LARGEST_INDEX, PACKS, QUARANTINE};
+use super::{INDEXES, LARGEST_INDEX, PACKS, QUARANTINE};
 use crate::Durability;
 use crate::remote::{Remote, RemoteError, Retry};
 
@@ -20,7 +20,7 @@ pub(super) struct Source {
     pub(super) copies: Option<Utf8PathBuf>,
 }
 
-/// What there is below [`FOLDER`], with sizes in bytes.
+/// What there is, with sizes in bytes.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     pub(super) packs: BTreeMap<Digest, u64>,
@@ -66,22 +66,35 @@ impl Source {
                 remote: self.inner.name().to_owned(),
             });
         }
+        // In this order: what leaves the quarantine is deleted before, and packs are there before the
+        // indexes that name them, so neither looks better than it is.
+        let quarantine = self.names(QUARANTINE)?;
+        let indexes = self.names(INDEXES)?;
+        let packs = self.names(PACKS)?;
+        Ok(Listing {
+            packs,
+            indexes,
+            quarantine,
+        })
+    }
+
+    /// The files of a folder of ours, with their sizes in bytes.
+    pub(super) fn names(&self, folder: &str) -> Result<BTreeMap<Digest, u64>, RemoteError> {
         self.retry(|| {
-            let mut listing = Listing::default();
-            self.inner.list(FOLDER, &mut |key, size| {
-                let groups = [
-                    (PACKS, &mut listing.packs),
-                    (INDEXES, &mut listing.indexes),
-                    (QUARANTINE, &mut listing.quarantine),
-                ];
-                for (folder, names) in groups {
+            let mut names = BTreeMap::new();
+            self.inner
+                .list(folder.trim_end_matches('/'), &mut |key, size| {
                     if let Some(name) = key.strip_prefix(folder).and_then(Digest::parse) {
                         names.insert(name, size);
                     }
-                }
-            })?;
-            Ok(listing)
+                })?;
+            Ok(names)
         })
+    }
+
+    pub(super) fn keys(&self, folder: &str) -> Result<Vec<String>, RemoteError> {
+        let names = self.names(folder)?.into_keys();
+        Ok(names.map(|name| format!("{folder}{name}")).collect())
     }
 
     pub(super) fn write(&self, key: &str, bytes: &[u8]) -> Result<(), RemoteError> {

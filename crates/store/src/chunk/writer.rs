@@ -6,27 +6,32 @@ use std::sync::Arc;
 
 use ketch_dvc::ObjectId;
 
+use super::PACK_SIZE;
 use super::catalogue::{Catalogue, Pack, PackState, Recipe, Tables};
 use super::chunker::Chunker;
 use super::codec::{Method, compress};
 use super::index::{Index, Run, append};
+use super::lease::fresh;
 use super::pack::Builder;
 use super::remote::{ChunkedRemote, State};
 use super::source::{index_key, pack_key, quarantine_key};
 use super::wire::Digest;
-use super::{INDEXES, PACK_SIZE};
 use crate::remote::{FailureKind, RemoteError};
 
 /// What was written and is not in an index yet.
 #[derive(Debug, Default)]
 pub(super) struct Writing {
     /// Where chunks are: those of the remote and those of now.
-    chunks: HashMap<Digest, (u32, u32)>,
+    pub(super) chunks: HashMap<Digest, (u32, u32)>,
     filling: Option<(u32, Builder)>,
     /// Packs that did not get through.
     unsent: Vec<Unsent>,
     pub(super) objects: BTreeMap<ObjectId, Recipe>,
     pub(super) removed: BTreeSet<ObjectId>,
+    /// Of the objects, those that are there already, made of other packs.
+    pub(super) moved: BTreeSet<ObjectId>,
+    /// How many objects are being taken in.
+    taking: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -39,9 +44,15 @@ struct Unsent {
 impl Writing {
     pub(super) fn begin(catalogue: &Catalogue) -> Self {
         Self {
-            chunks: catalogue.chunks(),
+            chunks: catalogue.chunks(|_| true),
             ..Self::default()
         }
+    }
+
+    /// Whether nothing waits for another commit.
+    fn is_idle(&self) -> bool {
+        let objects = self.objects.is_empty() && self.removed.is_empty();
+        objects && self.taking == 0 && self.filling.is_none() && self.unsent.is_empty()
     }
 
     #[cfg(test)]
@@ -54,6 +65,18 @@ impl Writing {
 impl ChunkedRemote {
     /// Takes an object in. It can be seen by others after [`ChunkedRemote::commit`].
     pub(super) fn take(
+        &self,
+        id: &ObjectId,
+        source: &mut dyn Read,
+        size: u64,
+    ) -> Result<(), RemoteError> {
+        self.with_writing(|_, writing| writing.taking += 1)?;
+        let taken = self.take_chunks(id, source, size);
+        self.with_writing(|_, writing| writing.taking -= 1)?;
+        taken
+    }
+
+    fn take_chunks(
         &self,
         id: &ObjectId,
         source: &mut dyn Read,
@@ -91,6 +114,21 @@ impl ChunkedRemote {
         }
         // The long part is not done under the lock.
         let packed = compress(chunk);
+        let (method, stored) = match &packed {
+            Some(packed) => (Method::Zstd, &packed[..]),
+            None => (Method::Plain, chunk),
+        };
+        self.pack_in(id, method, chunk.len(), stored)
+    }
+
+    /// Puts a chunk of `length` bytes into a pack, as it is stored, unless it is in one.
+    pub(super) fn pack_in(
+        &self,
+        id: Digest,
+        method: Method,
+        length: usize,
+        stored: &[u8],
+    ) -> Result<(u32, u32), RemoteError> {
         let (place, full) = self.with_writing(|catalogue, writing| {
             if let Some(place) = writing.chunks.get(&id) {
                 return (*place, None);
@@ -101,15 +139,13 @@ impl ChunkedRemote {
                     size: 0,
                     table: None,
                     table_in: None,
+                    indexed: false,
                     state: PackState::Unsent,
                 };
                 (catalogue.insert_pack(pack), Builder::new())
             });
             let place = (*number, builder.table.0.len() as u32);
-            match &packed {
-                Some(packed) => builder.add(id, Method::Zstd, chunk.len(), packed),
-                None => builder.add(id, Method::Plain, chunk.len(), chunk),
-            }
+            builder.add(id, method, length, stored);
             writing.chunks.insert(id, place);
             let full = builder.size() >= PACK_SIZE;
             (place, if full { writing.filling.take() } else { None })
@@ -120,27 +156,15 @@ impl ChunkedRemote {
         Ok(place)
     }
 
-    /// Looks again, now that everybody can see that these packs are needed: a clean-up that began
-    /// before may have taken some away.
-    fn check_there(&self, needed: &BTreeSet<Digest>) -> Result<(), RemoteError> {
-        if needed.is_empty() {
-            return Ok(());
-        }
-        let there = self.source.list()?.packs;
-        match needed.iter().find(|name| !there.contains_key(*name)) {
-            Some(name) => Err(RemoteError::Failed {
-                remote: self.name_of_inner().to_owned(),
-                action: "rely on",
-                object: pack_key(name),
-                kind: FailureKind::Permanent,
-                source: "a clean-up deleted it meanwhile: send the objects again".into(),
-            }),
-            None => Ok(()),
-        }
-    }
-
     fn close(&self, number: u32, builder: Builder) -> Result<Unsent, RemoteError> {
-        let (name, bytes, table) = builder.finish();
+        let (mut name, mut bytes, mut table) = builder.finish();
+        // The same pack as one in the quarantine would be taken for it, and deleted.
+        while self.with_state(|state| state.catalogue.aside.contains(&name))? {
+            let mut another = Builder::reopen(bytes, table);
+            let salt = fresh();
+            another.add(Digest::of(&salt.0), Method::Plain, salt.0.len(), &salt.0);
+            (name, bytes, table) = another.finish();
+        }
         self.with_writing(|catalogue, _| {
             catalogue.by_name.insert(name, number);
             if let Some(pack) = catalogue.pack_mut(number) {
@@ -162,7 +186,11 @@ impl ChunkedRemote {
             if sent.is_err() {
                 // Chunks of other objects are in it too: it is tried again before any index is made.
                 writing.unsent.push(pack);
-            } else if let Some(known) = catalogue.pack_mut(pack.number) {
+                return;
+            }
+            let size = pack.bytes.len() as u64;
+            catalogue.listing.packs.insert(pack.name, size);
+            if let Some(known) = catalogue.pack_mut(pack.number) {
                 known.state = PackState::There;
             }
         })?;
@@ -226,27 +254,45 @@ impl ChunkedRemote {
             self.with_state(|state| state.catalogue.note(name, &index))?;
             written.push(name);
         }
-        self.check_there(&plan.needed)?;
+        if !self.leases.still_pushes(&self.source)? {
+            return Err(self.not_done(
+                "rely on",
+                "a clean-up took this push for one that was killed long ago: push again",
+            ));
+        }
+        if !plan.aside.packs.is_empty() {
+            let bytes = plan.aside.write();
+            let name = Digest::of(&bytes);
+            self.source.write(&quarantine_key(&name), &bytes)?;
+            self.with_state(|state| state.catalogue.listing.quarantine.insert(name, 0))?;
+        }
         for name in plan.replaced {
             // It may come to the same as before.
-            if written.contains(&name) {
-                continue;
+            if !written.contains(&name) {
+                self.source.delete(&index_key(&name))?;
+                self.with_state(|state| state.catalogue.drop_index(&name))?;
             }
-            let bytes = self.source.index_bytes(INDEXES, &name)?;
-            self.source.write(&quarantine_key(&name), &bytes)?;
-            self.source.delete(&index_key(&name))?;
-            self.with_state(|state| state.catalogue.indexes.remove(&name))?;
         }
-        self.with_state(|state| {
+        let idle = self.with_state(|state| {
             if let Some(writing) = &mut state.writing {
                 // What came in meanwhile waits for the next time.
                 writing
                     .objects
                     .retain(|id, _| !plan.objects.contains_key(id));
                 writing.removed.retain(|id| !plan.removed.contains(id));
+                writing.moved.retain(|id| !plan.objects.contains_key(id));
             }
             state.catalogue.objects.extend(plan.objects);
-        })
+            let idle = state.writing.as_ref().is_none_or(Writing::is_idle);
+            if idle {
+                state.writing = None;
+            }
+            idle
+        })?;
+        if idle {
+            self.leases.release(&self.source);
+        }
+        Ok(())
     }
 }
 
@@ -257,8 +303,8 @@ struct Plan {
     replaced: Vec<Digest>,
     objects: BTreeMap<ObjectId, Recipe>,
     removed: BTreeSet<ObjectId>,
-    /// The packs of the new objects.
-    needed: BTreeSet<Digest>,
+    /// Packs that were used before and are not any more.
+    aside: Index,
 }
 
 impl State {
@@ -287,11 +333,6 @@ impl State {
                 )
             })
             .collect();
-        let needed = objects
-            .values()
-            .flat_map(|recipe| recipe.runs.iter())
-            .filter_map(|run| catalogue.pack(run.pack)?.name)
-            .collect();
         let removed = writing.removed.clone();
         let mut indexes = Vec::new();
         if !objects.is_empty() {
@@ -299,30 +340,33 @@ impl State {
         }
         let mut replaced = Vec::new();
         let mut kept: BTreeMap<ObjectId, Recipe> = BTreeMap::new();
+        let changed = |id: &&ObjectId| {
+            removed.contains(*id) || (writing.moved.contains(*id) && objects.contains_key(*id))
+        };
         for (name, ids) in &catalogue.indexes {
-            if !ids.iter().any(|id| removed.contains(id)) {
+            if !ids.iter().any(|id| changed(&id)) {
                 continue;
             }
             replaced.push(*name);
-            for id in ids.iter().filter(|id| !removed.contains(*id)) {
+            for id in ids.iter().filter(|id| !changed(id)) {
                 if let Some(recipe) = catalogue.objects.get(id) {
                     kept.insert(id.clone(), recipe.clone());
                 }
             }
         }
+        let mut aside = Index::default();
         if !replaced.is_empty() {
+            let used = catalogue.used_with(&objects);
             // Others may rely on tables that only these indexes have.
-            let tables: BTreeSet<u32> = catalogue
-                .used()
-                .into_iter()
-                .filter(|number| {
-                    let table = catalogue.pack(*number).and_then(|pack| pack.table_in);
-                    table.is_some_and(|name| replaced.contains(&name))
-                })
-                .collect();
+            let table_goes = |number: &u32| {
+                let table = catalogue.pack(*number).and_then(|pack| pack.table_in);
+                table.is_some_and(|name| replaced.contains(&name))
+            };
+            let tables: BTreeSet<u32> = used.iter().copied().filter(table_goes).collect();
             if !kept.is_empty() || !tables.is_empty() {
                 indexes.extend(catalogue.indexes_of(&kept, Tables::Also(&tables)));
             }
+            aside.packs = catalogue.unused(&used);
         }
         kept.append(&mut objects);
         (!indexes.is_empty() || !replaced.is_empty()).then_some(Plan {
@@ -330,7 +374,7 @@ impl State {
             replaced,
             objects: kept,
             removed,
-            needed,
+            aside,
         })
     }
 }

@@ -5,6 +5,7 @@
 mod add;
 mod checkout;
 mod chunked;
+mod chunked_clean;
 mod links;
 mod remote;
 mod remote_clouds;
