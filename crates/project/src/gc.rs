@@ -23,7 +23,8 @@ pub struct GcOptions {
     pub mode: GcMode,
     /// The folder below `.ketch/quarantine` that takes what is collected.
     pub quarantine: String,
-    /// A remote to collect in too. It has no quarantine: what is collected there is gone.
+    /// A remote to collect in too. It has no quarantine but for the packs of a chunked one: objects
+    /// that are collected there are gone.
     pub remote: Option<RemoteChoice>,
     /// A remote whose objects need not be kept in the cache, whatever uses them.
     pub not_what_is_on: Option<RemoteChoice>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use ketch_dvc::ObjectId;
-use ketch_store::remote::{Remote, compare, manifest_of};
+use ketch_store::chunk::{ChunkedRemote, Cleaned, Repacked};
+use ketch_store::remote::{Remote, RemoteError, compare, manifest_of};
 use ketch_store::{StoreError, remote::TransferOptions};
 use serde::Serialize;
 
@@ -19,6 +20,20 @@ pub struct RemoteGarbage {
     pub size: u64,
     /// Objects that stay.
     pub kept: u64,
+    /// Of a chunked remote, what became of its packs.
+    pub packs: Option<PackGarbage>,
+}
+
+/// What a clean-up did with the packs of a chunked remote; in a dry run what it would do if it
+/// deleted no objects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackGarbage {
+    /// Packs of which little was used, and what is used of them in new ones.
+    pub repacked: Repacked,
+    /// Packs that nothing uses: they are in the remote's quarantine.
+    pub set_aside: Cleaned,
+    /// Packs that were in the quarantine before.
+    pub deleted: Cleaned,
 }
 
 /// Deletes the objects that are not `wanted`, and lists them all the same in a dry run.
@@ -47,6 +62,7 @@ pub(crate) fn collect_remote(
         collected: Vec::new(),
         size: 0,
         kept: 0,
+        packs: None,
     };
     for object in found {
         if wanted.contains(&object.id) {
@@ -59,6 +75,12 @@ pub(crate) fn collect_remote(
     garbage
         .collected
         .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
+    let chunked = choice.chosen_chunked(project)?;
+    let mut deleted = Cleaned::default();
+    if let (Some(chunked), GcMode::EmptyQuarantine) = (&chunked, mode) {
+        // What goes into the quarantine now stays there until the next time.
+        deleted = chunked.empty_quarantine().map_err(StoreError::from)?;
+    }
     if mode != GcMode::Dry {
         for object in &garbage.collected {
             let key = object.id.cache_path();
@@ -66,7 +88,27 @@ pub(crate) fn collect_remote(
         }
         remote.settle().map_err(StoreError::from)?;
     }
+    if let Some(chunked) = chunked {
+        let packs = collect_packs(&chunked, mode, deleted).map_err(StoreError::from)?;
+        garbage.packs = Some(packs);
+    }
     Ok(garbage)
+}
+
+fn collect_packs(
+    remote: &ChunkedRemote,
+    mode: GcMode,
+    deleted: Cleaned,
+) -> Result<PackGarbage, RemoteError> {
+    let (repacked, set_aside) = match mode {
+        GcMode::Dry => (remote.half_used()?, remote.unused()?),
+        _ => (remote.repack()?, remote.set_aside()?),
+    };
+    Ok(PackGarbage {
+        repacked,
+        set_aside,
+        deleted,
+    })
 }
 
 /// Which of the objects the remote has.

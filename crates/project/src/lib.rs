@@ -89,7 +89,7 @@ pub use error::{ProjectError, StageFailure};
 pub use freeze::{FreezeReport, Frozen, freeze};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
 pub use gc::{FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};
-pub use gc_remote::RemoteGarbage;
+pub use gc_remote::{PackGarbage, RemoteGarbage};
 pub use git::{CommitId, Git, Identity};
 pub use import::{
     AddDestination, AddFromOptions, AddFromReport, Bringing, GetOptions, GetReport, ImportError,

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use jiff::civil::Date;
 use ketch_project::{
-    FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Project, Reachable, gc,
+    FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, PackGarbage, Project, Reachable, gc,
 };
 
 use crate::exit::{CommandError, ExitStatus};
@@ -63,7 +63,7 @@ pub(crate) struct GcArgs {
     #[arg(long)]
     not_in_remote: bool,
 
-    /// Collect on the remote too, where there is no quarantine
+    /// Collect on the remote too; only a chunked one has a quarantine, for its packs
     #[arg(short, long)]
     cloud: bool,
 
@@ -172,6 +172,9 @@ pub(super) fn run(
             bytes(garbage.size),
             garbage.kept
         ));
+        if let Some(packs) = &garbage.packs {
+            tell_packs(packs, done, printer);
+        }
     }
     if report.deleted > 0 {
         let size = bytes(report.deleted);
@@ -189,6 +192,42 @@ pub(super) fn run(
         printer.note(format_args!("they are in {folder}"));
     }
     Ok(ExitStatus::Success)
+}
+
+/// What became of the packs of a chunked remote.
+fn tell_packs(packs: &PackGarbage, done: &str, printer: &Printer) {
+    let PackGarbage {
+        repacked,
+        set_aside,
+        deleted,
+    } = packs;
+    if repacked.packs > 0 {
+        printer.line(format_args!(
+            "{} half-used packs of {} {done}: what is used of them takes {}, {} won once they are deleted",
+            repacked.packs,
+            bytes(repacked.size),
+            bytes(repacked.written),
+            bytes(repacked.won)
+        ));
+    }
+    if set_aside.packs > 0 {
+        let (count, size) = (set_aside.packs, bytes(set_aside.size));
+        printer.line(format_args!(
+            "{count} packs of {size} are not used by anything"
+        ));
+        printer.note("the next `ketch gc --cloud --empty-quarantine` deletes them");
+    }
+    if deleted.packs > 0 {
+        let (count, size) = (deleted.packs, bytes(deleted.size));
+        printer.line(format_args!(
+            "{count} packs of {size} deleted on the remote"
+        ));
+    }
+    if let Some(marker) = &deleted.waits_for {
+        printer.note(format_args!(
+            "no pack was deleted, as somebody pushes: if they were killed, remove `{marker}` from the remote"
+        ));
+    }
 }
 
 impl GcArgs {

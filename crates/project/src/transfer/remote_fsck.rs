@@ -13,10 +13,9 @@ use serde::Serialize;
 
 use super::RemoteChoice;
 use super::cloud_versioned::states;
-use super::layout::{check_names, chunked, layout};
+use super::layout::check_names;
 use super::outputs::outputs;
 use super::remotes::{Group, levels};
-use crate::config::RemoteLayout;
 use crate::objects::Uses;
 use crate::{Project, ProjectError};
 
@@ -71,12 +70,9 @@ pub fn remote_fsck(
         jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
         retry: choice.retry,
     };
-    let packs = match layout(project, &settings.name) {
-        RemoteLayout::Dvc => None,
-        RemoteLayout::Chunked => {
-            let remote = chunked(project, choice.open_plain(&settings)?, choice.retry)?;
-            Some(remote.verify(reporter).map_err(StoreError::from)?)
-        }
+    let packs = match choice.open_chunked(project, &settings)? {
+        None => None,
+        Some(remote) => Some(remote.verify(reporter).map_err(StoreError::from)?),
     };
     let remote = choice.open(project, &settings)?;
     let listed = list_objects(&*remote, options).map_err(StoreError::from)?;

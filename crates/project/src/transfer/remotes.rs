@@ -6,13 +6,15 @@ use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use ketch_dvc::Config;
 use ketch_store::StoreError;
+use ketch_store::chunk::ChunkedRemote;
 use ketch_store::remote::{
     ConfigLevel, Remote, RemoteEnvironment, RemoteError, RemoteSettings, Retry, TransferOptions,
     Versioning, open_remote,
 };
 
-use super::layout::{check_names, with_layout};
+use super::layout::{check_names, chunked, layout, with_layout};
 use super::outputs::Output;
+use crate::config::RemoteLayout;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
 
@@ -156,6 +158,30 @@ impl RemoteChoice {
             retry: self.retry,
         };
         Ok((self.open(project, &settings)?, options))
+    }
+
+    /// The same remote if it is a chunked one.
+    pub(crate) fn chosen_chunked(
+        &self,
+        project: &Project,
+    ) -> Result<Option<ChunkedRemote>, ProjectError> {
+        let settings = RemoteSettings::find(&levels(project)?, self.name.as_deref())
+            .map_err(StoreError::from)?;
+        self.open_chunked(project, &settings)
+    }
+
+    /// A remote as what it is, if that is a chunked one.
+    pub(super) fn open_chunked(
+        &self,
+        project: &Project,
+        settings: &RemoteSettings,
+    ) -> Result<Option<ChunkedRemote>, ProjectError> {
+        match layout(project, &settings.name) {
+            RemoteLayout::Dvc => Ok(None),
+            RemoteLayout::Chunked => {
+                chunked(project, self.open_plain(settings)?, self.retry).map(Some)
+            }
+        }
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use camino::Utf8Path;
 use ketch_project::{
-    ExportOptions, ExportReport, Exported, Project, ProjectError, PullOptions, RemoteChoice,
-    RemoteState, TransferSelection, export, fetch, pull, push, remote_fsck, remote_status, status,
+    ExportOptions, ExportReport, Exported, GcMode, GcOptions, Keep, PackGarbage, Project,
+    ProjectError, PullOptions, Reachable, RemoteChoice, RemoteState, TransferSelection, export,
+    fetch, gc, pull, push, remote_fsck, remote_status, status,
 };
 use ketch_store::{Silent, StoreError};
 
@@ -164,6 +165,76 @@ fn either_layout_is_checked() {
         push_all(&sandbox.open());
         assert!(check().is_sound());
     }
+}
+
+#[test]
+fn what_is_not_used_makes_room() {
+    let sandbox = chunked(30);
+    let mut noise = 0x9e37_79b9_u64;
+    let mut table = |rows: usize| {
+        let mut text = String::new();
+        for _ in 0..rows {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005) ^ (noise >> 29);
+            writeln!(text, "{noise}").unwrap();
+        }
+        text
+    };
+    sandbox.write("data/goes", table(30_000));
+    sandbox.write("data/stays", table(10_000));
+    add_data(&sandbox.open(), "data");
+    sandbox.commit("two tables");
+    push_all(&sandbox.open());
+    let store = sandbox.outside().join("store/chunked");
+    let size = || -> u64 {
+        let packs = walk(&store.join("packs"));
+        packs
+            .iter()
+            .map(|path| path.metadata().unwrap().len())
+            .sum()
+    };
+    let before = size();
+    fs_err::remove_file(sandbox.root.join("data/goes")).unwrap();
+    add_data(&sandbox.open(), "data");
+    sandbox.commit("one table");
+    push_all(&sandbox.open());
+
+    let collect = |mode| -> PackGarbage {
+        let options = GcOptions {
+            keep: vec![Keep::Workspace],
+            reachable: Reachable::Collect,
+            mode,
+            quarantine: "now".to_owned(),
+            remote: Some(RemoteChoice::default()),
+            ..GcOptions::default()
+        };
+        let report = gc(&sandbox.open(), &options).unwrap();
+        report.remote.unwrap().packs.unwrap()
+    };
+    assert_eq!(collect(GcMode::Dry).repacked.packs, 0, "all is used");
+    let first = collect(GcMode::Quarantine);
+    assert_eq!(first.repacked.packs, 1);
+    assert!(
+        first.repacked.won * 5 > first.repacked.size * 3,
+        "{first:?}"
+    );
+    assert!(first.set_aside.packs >= 1, "{first:?}");
+    assert!(size() >= before, "nothing is deleted at first");
+    let dry = collect(GcMode::Dry);
+    assert_eq!(dry.set_aside, first.set_aside);
+    let second = collect(GcMode::EmptyQuarantine);
+    assert_eq!(second.deleted, first.set_aside);
+    assert_eq!((second.repacked.packs, second.set_aside.packs), (0, 0));
+    assert!(size() * 2 < before, "{} of {before}", size());
+
+    assert!(
+        remote_fsck(&sandbox.open(), &RemoteChoice::default(), &Silent)
+            .unwrap()
+            .is_sound()
+    );
+    forget(&sandbox);
+    let report = pull(&sandbox.open(), &PullOptions::default(), &Silent).unwrap();
+    assert!(report.fetch.is_complete());
+    assert!(status(&sandbox.open(), &Silent).unwrap().is_clean());
 }
 
 /// A push may rely on a chunk that nothing uses now.
