@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::diff::OldAndNew;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::transfer::{NotInRemoteOptions, not_in_remote};
 use crate::tree::{Depth, Difference, Tree, chosen, compare, shown};
 use crate::{Project, ProjectError};
 
@@ -17,6 +18,8 @@ pub struct DataStatusOptions {
     /// Outputs, what is in them, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
     pub depth: Depth,
+    /// Whether to look for what remotes do not have, and how.
+    pub not_in_remote: Option<NotInRemoteOptions>,
 }
 
 /// Data between three states. Directories end with a slash.
@@ -25,6 +28,9 @@ pub struct DataStatusReport {
     /// Recorded, but not in the cache.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_in_cache: Vec<String>,
+    /// Recorded, but not on the remote, where that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_remote: Vec<String>,
     /// From the last commit to what is recorded now.
     #[serde(skip_serializing_if = "DataChanges::is_empty")]
     pub committed: DataChanges,
@@ -68,8 +74,8 @@ impl DataChanges {
     }
 }
 
-/// Compares the last commit, what is recorded now and the work tree. Takes no lock and changes
-/// nothing.
+/// Compares the last commit, what is recorded now and the work tree, and what remotes have if that
+/// is asked for. Takes no lock and changes nothing.
 pub fn data_status(
     project: &Project,
     options: &DataStatusOptions,
@@ -84,13 +90,18 @@ pub fn data_status(
     let mut committed = Tree::recorded(project, &before, options.depth);
     let mut recorded = Tree::recorded(project, &now, options.depth);
     let mut workspace = Tree::workspace(project, &now, options.depth, reporter)?;
-    if !options.targets.is_empty() {
-        let both: Vec<Recorded> = before.into_iter().chain(now).collect();
-        let wanted = chosen(project, &both, &options.targets)?;
-        for tree in [&mut committed, &mut recorded, &mut workspace] {
-            tree.retain(|path| wanted.iter().any(|wanted| path.starts_with(wanted)));
-        }
+    let both: Vec<Recorded> = before.into_iter().chain(now).collect();
+    let wanted = chosen(project, &both, &options.targets)?;
+    let is_wanted = |path: &Utf8Path| {
+        options.targets.is_empty() || wanted.iter().any(|wanted| path.starts_with(wanted))
+    };
+    for tree in [&mut committed, &mut recorded, &mut workspace] {
+        tree.retain(is_wanted);
     }
+    let lacking = match &options.not_in_remote {
+        Some(look) => not_in_remote(project, look, options.depth, &is_wanted)?,
+        None => Vec::new(),
+    };
     let (uncommitted, same) = changes(compare(&recorded, &workspace));
     let without_git = project.git().is_declined();
     let (committed, same_since) = if without_git {
@@ -110,6 +121,7 @@ pub fn data_status(
             .filter(|(_, id)| !project.cache().contains(id))
             .map(|(path, id)| shown(path, id))
             .collect(),
+        not_in_remote: lacking.iter().map(|(path, id)| shown(path, id)).collect(),
         committed,
         uncommitted,
         untracked,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ketch_dvc::ObjectId;
 use ketch_store::chunk::{ChunkedRemote, Cleaned, Repacked};
-use ketch_store::remote::{Remote, RemoteError, compare, manifest_of};
+use ketch_store::remote::{Remote, RemoteError, manifest_of, present};
 use ketch_store::{StoreError, remote::TransferOptions};
 use serde::Serialize;
 
@@ -119,8 +119,7 @@ pub(crate) fn on_remote(
 ) -> Result<BTreeSet<ObjectId>, ProjectError> {
     let (remote, options) = choice.chosen(project)?;
     let ids: Vec<ObjectId> = ids.iter().cloned().collect();
-    let found = compare(project.cache(), &*remote, &ids, options)?;
-    Ok(found.both.into_iter().chain(found.only_remote).collect())
+    Ok(present(project.cache(), &*remote, &ids, options)?)
 }
 
 fn with_files(

@@ -118,10 +118,10 @@ pub use status::{
 };
 pub use transfer::{
     AskPassword, DataKind, ExportOptions, ExportReport, Exported, History, Moved,
-    OutputRemoteStatus, PullOptions, PullReport, RemoteChoice, RemoteFsckReport, RemoteObject,
-    RemoteState, RemoteStatusReport, RemoteTransfer, RunsMoved, SkipReason, Skipped,
-    TransferSelection, export, fetch, fetch_runs, fetch_smaller, pull, push, push_runs,
-    remote_fsck, remote_status,
+    NotInRemoteOptions, OutputRemoteStatus, PullOptions, PullReport, RemoteChoice,
+    RemoteFsckReport, RemoteLook, RemoteObject, RemoteState, RemoteStatusReport, RemoteTransfer,
+    RunsMoved, SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs, fetch_smaller,
+    pull, push, push_runs, remote_fsck, remote_status,
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;

@@ -1,7 +1,7 @@
 //! The flags of the commands that move data, called by the name of `dvc` beside DVC.
 
 use crate::personality::{
-    Step::{Commit, Ends, Lines, Remove, Same, Write},
+    Step::{Commit, Ends, Json, Lines, Remove, Same, Write},
     assert_same_answers,
 };
 
@@ -84,5 +84,60 @@ fn kinds_of_data_and_results_of_runs_are_moved_as_by_dvc() {
         Same("remote add web http://127.0.0.1:1/x"),
         Same("config core.remote web"),
         Same("fetch --run-cache"),
+    ]);
+}
+
+#[test]
+fn what_the_remote_does_not_have_is_told_as_by_dvc() {
+    assert_same_answers(&[
+        Ends("init -q"),
+        Write("d/1", "1\n"),
+        Write("d/sub/2", "2\n"),
+        Write("f", "f\n"),
+        Write("g", "g\n"),
+        Write("h", "h\n"),
+        Ends("add -q d f g h"),
+        // No remote at all.
+        Same("data status --not-in-remote g"),
+        Json("data status --not-in-remote --json"),
+        Same("remote add -d st ../store"),
+        Same("remote add other ../other"),
+        // `g` belongs elsewhere, `h` nowhere.
+        Write(
+            "g.dvc",
+            "outs:\n- md5: 82ad5a5eefdb5ffa96bc1f9b98b1a5b8\n  size: 2\n  hash: md5\n  path: g\n  remote: other\n",
+        ),
+        Write(
+            "h.dvc",
+            "outs:\n- md5: 2c3b4e2f5c0ddf4f5e9c1b5f8f4b3b2a\n  size: 2\n  hash: md5\n  path: h\n  push: false\n",
+        ),
+        Ends("commit -q -f"),
+        Commit,
+        Lines("data status --not-in-remote"),
+        Same("data status --not-in-remote f"),
+        Json("data status --not-in-remote --json --granular"),
+        Json("data status --not-in-remote --json --no-remote-refresh"),
+        Same("push -q"),
+        // Nobody has asked since.
+        Json("data status --not-in-remote --json --no-remote-refresh"),
+        Lines("data status --not-in-remote"),
+        Lines("data status --not-in-remote --no-remote-refresh"),
+        Json("data status --not-in-remote --json -r other"),
+        Json("data status --not-in-remote --json -r other --granular d"),
+        Remove("../store/files/md5/26"),
+        Lines("data status --not-in-remote --no-remote-refresh --granular"),
+        Lines("data status --not-in-remote --granular"),
+        Lines("data status --not-in-remote --granular --no-remote-refresh"),
+        Lines("data status --not-in-remote --granular d/1"),
+        Lines("data status --not-in-remote --granular d/sub"),
+        Same("data status --not-in-remote d/sub"),
+        Lines("data status --not-in-remote"),
+        Write("f", "changed\n"),
+        Ends("add -q f"),
+        Json("data status --not-in-remote --json"),
+        Remove("../store"),
+        Json("data status --not-in-remote --json --granular"),
+        Same("data status -r nosuch g"),
+        Ends("data status --not-in-remote -r nosuch"),
     ]);
 }

@@ -34,12 +34,7 @@ pub(super) fn chunked(
     remote: Box<dyn Remote>,
     retry: Retry,
 ) -> Result<ChunkedRemote, ProjectError> {
-    // A name may hold anything.
-    let folder: String = remote
-        .name()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let folder = folder_name(remote.name());
     let copies = project.state_dir()?.join("remotes").join(folder);
     Ok(ChunkedRemote::open(
         remote,
@@ -48,6 +43,12 @@ pub(super) fn chunked(
             retry,
         },
     ))
+}
+
+/// What a remote is called below `.ketch/remotes`: its name may hold anything.
+pub(super) fn folder_name(remote: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    remote.chars().map(plain).collect()
 }
 
 /// Refuses a `[remote.NAME]` for a remote that there is not: misspelt, the remote that was meant

@@ -44,7 +44,7 @@ pub use scheme::{SCHEMES, Scheme, open_remote};
 pub use settings::{ConfigLevel, RemoteSettings};
 pub(crate) use transfer::is_not_there;
 pub use transfer::{
-    Comparison, TransferOptions, TransferReport, compare, download, manifest_of, upload,
+    Comparison, TransferOptions, TransferReport, compare, download, manifest_of, present, upload,
 };
 pub use versions::{
     ObjectVersion, UploadedVersions, VersionedObject, VersionedState, Versioning, Versions,

@@ -210,6 +210,17 @@ pub fn compare(
     Ok(found)
 }
 
+/// Which objects the remote has; of a directory, the manifest alone is looked for.
+pub fn present(
+    cache: &Cache,
+    remote: &dyn Remote,
+    ids: &[ObjectId],
+    options: TransferOptions,
+) -> Result<BTreeSet<ObjectId>, StoreError> {
+    let there = Transfer::new(cache, remote, options, &crate::Silent).lookup(ids)?;
+    Ok(there.into_keys().collect())
+}
+
 /// A directory's manifest, from the cache or else from the remote; nothing if neither has it.
 pub fn manifest_of(
     cache: &Cache,

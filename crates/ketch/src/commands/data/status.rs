@@ -1,7 +1,9 @@
 //! `ketch data status`
 
 use clap::{Args, ValueEnum};
-use ketch_project::{DataChanges, DataStatusOptions, Depth, data_status};
+use ketch_project::{
+    DataChanges, DataStatusOptions, Depth, NotInRemoteOptions, RemoteLook, data_status,
+};
 use owo_colors::OwoColorize as _;
 
 use crate::exit::{CommandError, ExitStatus};
@@ -9,7 +11,7 @@ use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::data_targets;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Show data between the last commit, what is recorded, and the work tree
 ///
@@ -17,6 +19,7 @@ use crate::workspace::open_project;
 /// uncommitted ones are those of the data itself, which `ketch commit` would record. Paths are
 /// those below the root; directories end with a slash.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct StatusArgs {
     /// Only these: data, what is in it, `.dvc` files or stages
     #[arg(value_name = "TARGET")]
@@ -33,6 +36,18 @@ pub(crate) struct StatusArgs {
     /// Show files that neither Git nor a `.dvc` file tracks
     #[arg(long, value_name = "WHICH", num_args = 0..=1, require_equals = true, default_missing_value = "all", default_value = "no")]
     untracked_files: Untracked,
+
+    /// Show also what the remote does not have
+    #[arg(long)]
+    not_in_remote: bool,
+
+    /// Remote to look at [default: each output's own, or `core.remote`]
+    #[arg(short, long, value_name = "NAME")]
+    remote: Option<String>,
+
+    /// Do not ask the remote: take what it had when it was asked last
+    #[arg(long)]
+    no_remote_refresh: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,6 +66,9 @@ pub(super) fn run(
         granular,
         unchanged,
         untracked_files,
+        not_in_remote,
+        remote,
+        no_remote_refresh,
     } = args;
     let project = open_project(settings, printer)?;
     let options = DataStatusOptions {
@@ -60,6 +78,14 @@ pub(super) fn run(
         } else {
             Depth::Outputs
         },
+        not_in_remote: not_in_remote.then(|| NotInRemoteOptions {
+            remote: remote_choice(settings, remote, None),
+            look: if no_remote_refresh {
+                RemoteLook::Remember
+            } else {
+                RemoteLook::Ask
+            },
+        }),
     };
     let progress = FileProgress::new(printer);
     let mut report = data_status(&project, &options, &progress)?;
@@ -78,6 +104,11 @@ pub(super) fn run(
         &["use \"ketch fetch <file>...\" to download files"],
         report.not_in_cache,
     )];
+    sections.push((
+        "Not in remote",
+        &["use \"ketch push <file>...\" to upload files"],
+        report.not_in_remote,
+    ));
     sections.push((
         "DVC committed changes",
         &["git commit the corresponding dvc files to update the repo"],
