@@ -95,8 +95,8 @@ pub use import::{
     AddDestination, AddFromOptions, AddFromReport, Bringing, GetOptions, GetReport, ImportError,
     ImportOptions, ImportReport, ImportUpdate, OnExisting, SourceListOptions, SourceSpec,
     UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, UrlDestination, UrlGetOptions,
-    UrlImportOptions, UrlListEntry, UrlListOptions, add_from, get, get_url, import, import_updates,
-    import_url, list_source, list_url, storage_url, update,
+    UrlImportOptions, UrlListEntry, UrlListOptions, VERSION_AWARE, add_from, get, get_url, import,
+    import_updates, import_url, list_source, list_url, storage_url, update,
 };
 pub use init::{Existing, InitOptions, InitReport, init, init_below, init_without_git};
 pub use install::{HookProgram, install_hooks, install_with_pre_commit};

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use ketch_project::{UrlDestination, UrlImportOptions, import_url};
+use ketch_project::{UrlDestination, UrlImportOptions, VERSION_AWARE, import_url};
 
 use super::elsewhere::{key_value, tell, transfer};
 use super::import::{bringing, existing};
@@ -51,6 +51,13 @@ pub(crate) struct ImportUrlArgs {
     #[arg(short, long)]
     force: bool,
 
+    /// Record which versions the data is of, where the bucket keeps versions
+    ///
+    /// The data can be had from there again, so `ketch push` does not send it, and `ketch update
+    /// --rev` brings any version of a file.
+    #[arg(long, conflicts_with = "to_remote")]
+    version_aware: bool,
+
     /// Options for the server, as a remote has them
     #[arg(long, value_name = "NAME=VALUE", num_args = 1.., value_parser = key_value)]
     fs_config: Vec<(String, String)>,
@@ -70,8 +77,12 @@ pub(super) fn run(
         no_download,
         jobs,
         force,
-        fs_config,
+        version_aware,
+        mut fs_config,
     } = args;
+    if version_aware {
+        fs_config.push((VERSION_AWARE.to_owned(), "true".to_owned()));
+    }
     let project = open_project(settings, printer)?;
     let mut transfer = transfer(settings, jobs);
     transfer.name = remote;

@@ -22,7 +22,8 @@ pub(crate) struct UpdateArgs {
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<Utf8PathBuf>,
 
-    /// Branch, tag or commit of the other repository, from now on
+    /// Branch, tag or commit of the other repository, from now on; of a file at a URL that was
+    /// imported with `--version-aware`, this version
     #[arg(long, value_name = "REVISION")]
     rev: Option<String>,
 

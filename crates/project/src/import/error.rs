@@ -40,6 +40,9 @@ pub enum ImportError {
         how: &'static str,
     },
 
+    #[error("`{url}` has no version `{version}`")]
+    NoVersion { url: String, version: String },
+
     #[error("{missing} objects of `{path}` are neither in the cache nor on the remote of `{url}`")]
     Missing {
         path: Utf8PathBuf,
@@ -128,6 +131,10 @@ impl ImportError {
             Self::LinkedFolder { .. } => "use the folder that the link points to".to_owned(),
             Self::PointerIgnored { .. } => {
                 "take it out of `.gitignore`, or choose another place".to_owned()
+            }
+            Self::NoVersion { .. } => {
+                "see its versions with the tools of the storage; without `--rev` it is the newest"
+                    .to_owned()
             }
             Self::NoData { .. } => "check the address and your rights".to_owned(),
             Self::Changed { .. } => "run it again".to_owned(),

@@ -27,6 +27,7 @@ mod update;
 mod url_import;
 mod url_settings;
 mod url_source;
+mod url_state;
 
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
 pub use error::ImportError;
@@ -38,6 +39,7 @@ pub use repository_import::{ImportOptions, ImportReport, import};
 pub use spec::SourceSpec;
 pub use update::{UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, update};
 pub use url_import::{UrlDestination, UrlImportOptions, import_url};
+pub use url_settings::VERSION_AWARE;
 
 /// What to do where something is already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -9,6 +9,8 @@ use serde::Serialize;
 use super::repository::{SourceRepository, Surroundings};
 use super::source::Source;
 use super::update::Import;
+use super::url_settings::settings_of;
+use super::url_source::UrlSource;
 use super::{ImportError, SourceSpec};
 use crate::stage::Index;
 use crate::transfer::RemoteTransfer;
@@ -82,6 +84,10 @@ pub(crate) fn fetch_imports(
         let Some(id) = import.entry.md5.clone() else {
             continue;
         };
+        if import.has_versions() {
+            transfers.push(fetch_versions(project, &import, &id, choice, reporter)?);
+            continue;
+        }
         let repo = import.dependency.repo.as_ref();
         let Some((spec, lock)) = repo.and_then(SourceSpec::of_value) else {
             continue;
@@ -98,6 +104,37 @@ pub(crate) fn fetch_imports(
         });
     }
     Ok(transfers)
+}
+
+/// Of a URL: the very versions that are recorded.
+fn fetch_versions(
+    project: &Project,
+    import: &Import,
+    id: &ObjectId,
+    choice: &RemoteChoice,
+    reporter: &dyn Reporter,
+) -> Result<RemoteTransfer, ProjectError> {
+    let url = super::address::shown(&import.dependency.path);
+    let mut transfer = TransferReport::default();
+    if project.cache().contains_all(id) {
+        transfer.present = count(project, id)?;
+    } else {
+        let settings = settings_of(import.dependency.fs_config.as_ref());
+        let root = Some(project.root());
+        let path = &import.dependency.path;
+        let source = UrlSource::open(path, &settings, import.folder(), root, choice)?;
+        let taken = source.take_recorded(&import.dependency, project.cache(), reporter)?;
+        if taken.id != *id {
+            let file = project.shown(&import.file);
+            return Err(ImportError::OtherData { file, url }.into());
+        }
+        transfer.objects = count(project, id)?;
+        transfer.bytes = taken.size;
+    }
+    Ok(RemoteTransfer {
+        remote: url,
+        transfer,
+    })
 }
 
 fn count(project: &Project, id: &ObjectId) -> Result<usize, ProjectError> {

@@ -11,7 +11,8 @@ use super::repository_import::{dependency, output};
 use super::source::Source;
 use super::url_import::{send, unexecutable};
 use super::url_settings::settings_of;
-use super::url_source::{UrlSource, same_state};
+use super::url_source::UrlSource;
+use super::url_state::same_state;
 use super::{ImportError, OnExisting, SourceSpec};
 use crate::paths::join;
 use crate::{CommitId, Project, ProjectError, RemoteChoice};
@@ -136,8 +137,13 @@ impl Import {
         }))
     }
 
+    /// Whether it records which versions it is of.
+    pub(super) fn has_versions(&self) -> bool {
+        self.dependency.files.is_some() || self.dependency.version_id.is_some()
+    }
+
     /// The folder that relative paths in it begin at.
-    fn folder(&self) -> &Utf8Path {
+    pub(super) fn folder(&self) -> &Utf8Path {
         let home = self.file.parent().unwrap_or(Utf8Path::new("/"));
         match self.path.parent() {
             Some(folder) if self.content.wdir.is_some() => folder,
@@ -281,26 +287,27 @@ fn from_url(
     reporter: &dyn Reporter,
     report: &mut UpdateReport,
 ) -> Result<Option<UpdatedImport>, ProjectError> {
-    if options.revision.is_some() {
-        return Err(refuse(project, import, "a URL", "`--rev`"));
-    }
-    let versioned = import.dependency.files.is_some() || import.dependency.version_id.is_some();
-    if versioned {
-        return Err(ImportError::Recorded {
-            path: project.shown(&import.path),
-            url: super::address::shown(&import.dependency.path),
-            how: "by versions, which only DVC can update",
-        }
-        .into());
-    }
     let path = import.dependency.path.clone();
-    let source = UrlSource::open(
+    let mut source = UrlSource::open(
         &path,
         &settings_of(import.dependency.fs_config.as_ref()),
         import.folder(),
         Some(project.root()),
         &options.transfer,
     )?;
+    if import.has_versions() {
+        source = source.with_versions();
+    }
+    if let Some(revision) = &options.revision {
+        if import.dependency.version_id.is_none() {
+            let what = match import.dependency.files {
+                Some(_) => "a directory, whose files have versions of their own",
+                None => "a URL of which no version is recorded",
+            };
+            return Err(refuse(project, import, what, "`--rev`"));
+        }
+        source = source.at_version(revision);
+    }
     let now = source.state(&path, project.cache(), reporter)?;
     let whole = import.entry.md5.is_some() || options.to == UpdateDestination::Nowhere;
     if same_state(&now, &import.dependency) && whole {

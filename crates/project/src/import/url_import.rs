@@ -93,6 +93,11 @@ pub fn import_url(
     if let Some(content) = &content {
         file.outs = vec![unexecutable(content).entry(&destination.name)];
     }
+    if source.has_versions() && options.to != UrlDestination::Workspace(Bringing::Record) {
+        for out in &mut file.outs {
+            out.push = false;
+        }
+    }
     if options.to != UrlDestination::Workspace(Bringing::Record) {
         file.md5 = file.definition_checksum();
     }

@@ -3,11 +3,21 @@
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{Key, Value};
 
+/// Which versions the data is of is recorded.
+pub const VERSION_AWARE: &str = "version_aware";
+
 /// `fs_config:`, if there are any.
 pub(super) fn settings_value(settings: &[(String, String)]) -> Option<Value> {
     let fields: IndexMap<Key, Value> = settings
         .iter()
-        .map(|(key, value)| (Key::from(key.as_str()), Value::String(value.clone())))
+        .map(|(key, value)| {
+            let value = match (key.as_str(), value.as_str()) {
+                // DVC sets it itself.
+                (VERSION_AWARE, "true") => Value::Bool(true),
+                _ => Value::String(value.clone()),
+            };
+            (Key::from(key.as_str()), value)
+        })
         .collect();
     (!fields.is_empty()).then_some(Value::Mapping(fields))
 }

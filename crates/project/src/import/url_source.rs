@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use indexmap::IndexMap;
-use ketch_dvc::yaml::{Key, Value};
 use ketch_dvc::{Manifest, ManifestEntry, ObjectId, OutputEntry};
-use ketch_store::remote::{ObjectFacts, Remote, RemoteSettings, TransferOptions};
-use ketch_store::{Cache, Original, Reporter, StoreError, hash_bytes};
+use ketch_store::remote::{
+    ObjectVersion, Remote, RemoteError, RemoteSettings, TransferOptions, Versioning,
+};
+use ketch_store::{Cache, Original, Reporter, StoreError};
 
 use super::ImportError;
 use super::places;
 use super::remote_levels::levels_of;
 use super::url_settings::settings_value;
+use super::url_state::{FileState, RemoteState, StateKey};
 use crate::content::Content;
 use crate::paths::{is_url, join};
 use crate::{ProjectError, RemoteChoice};
@@ -35,14 +36,18 @@ enum Place {
         key: String,
         /// How DVC calls what tells versions apart there.
         state: StateKey,
+        use_of: UseOfVersions,
     },
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StateKey {
-    Etag,
-    /// HTTP: DVC keeps the header as it is, or makes a number of what else it knows.
-    Checksum,
+/// What it is to a source that a bucket keeps versions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum UseOfVersions {
+    Ignored,
+    /// Which version is the newest is recorded, and that one is read.
+    Newest,
+    /// The file is looked at as it was in this version.
+    Exactly(String),
 }
 
 /// A file at a URL, or a file of a directory there.
@@ -99,6 +104,10 @@ impl UrlSource {
         for (key, value) in settings {
             found = found.with(key, value);
         }
+        let use_of = match found.versioning().map_err(StoreError::from)? {
+            Versioning::None => UseOfVersions::Ignored,
+            Versioning::Aware | Versioning::Worktree => UseOfVersions::Newest,
+        };
         let (base, key) = cut(&found.url);
         found.url = base;
         let (remote, options) = places::open(&found, choice)?;
@@ -107,7 +116,29 @@ impl UrlSource {
             options,
             key,
             state,
+            use_of,
         }))
+    }
+
+    /// The same source, of which versions are recorded, whatever its settings say.
+    pub(super) fn with_versions(mut self) -> Self {
+        if let Place::Remote { use_of, .. } = &mut self.place {
+            *use_of = UseOfVersions::Newest;
+        }
+        self
+    }
+
+    /// The same source as it was in a version, which a single file has.
+    pub(super) fn at_version(mut self, version_id: &str) -> Self {
+        if let Place::Remote { use_of, .. } = &mut self.place {
+            *use_of = UseOfVersions::Exactly(version_id.to_owned());
+        }
+        self
+    }
+
+    /// Whether versions are recorded. DVC does not push what it can have from there again.
+    pub(super) fn has_versions(&self) -> bool {
+        matches!(&self.place, Place::Remote { use_of, .. } if *use_of != UseOfVersions::Ignored)
     }
 
     /// A local path, if it is one.
@@ -147,9 +178,9 @@ impl UrlSource {
                 ))
             }
             Place::Remote { remote, .. } => match self.file_facts()? {
-                Some(facts) => Ok(Found::File(UrlFile {
+                Some(file) => Ok(Found::File(UrlFile {
                     relpath: String::new(),
-                    size: facts.size,
+                    size: file.facts.size,
                 })),
                 None if remote.capabilities().list => self.list(),
                 None => Err(self.nothing()),
@@ -231,7 +262,8 @@ impl UrlSource {
             Place::Remote { .. } => {
                 let before = self.remote_state()?;
                 let content = self.receive(&before, cache, reporter)?;
-                if self.remote_state()? != before {
+                // A version is what it is.
+                if !before.is_versioned() && self.remote_state()? != before {
                     return Err(ImportError::Changed {
                         url: super::address::shown(&self.url),
                     }
@@ -241,6 +273,20 @@ impl UrlSource {
                 Ok((dependency, content))
             }
         }
+    }
+
+    /// Puts into the cache what a dependency with versions records, be it the newest or not.
+    pub(super) fn take_recorded(
+        &self,
+        dependency: &OutputEntry,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<Content, ProjectError> {
+        let recorded = RemoteState::recorded(dependency).ok_or_else(|| self.nothing())?;
+        if let Some(name) = recorded.files.keys().find(|name| !is_plain_or_empty(name)) {
+            return Err(self.strange(name));
+        }
+        self.receive(&recorded, cache, reporter)
     }
 
     fn receive(
@@ -255,7 +301,7 @@ impl UrlSource {
         reporter.start(state.files.len() as u64);
         let mut entries = Vec::with_capacity(state.files.len());
         let mut sum = 0;
-        for (relpath, facts) in &state.files {
+        for (relpath, file) in &state.files {
             let key = if relpath.is_empty() {
                 key.clone()
             } else if key.is_empty() {
@@ -263,7 +309,7 @@ impl UrlSource {
             } else {
                 format!("{key}/{relpath}")
             };
-            let (md5, size) = self.read(&key, facts.size, cache)?;
+            let (md5, size) = self.read(&key, file, cache)?;
             reporter.file(Utf8Path::new(&key), size);
             sum += size;
             entries.push(ManifestEntry {
@@ -293,7 +339,7 @@ impl UrlSource {
     fn read(
         &self,
         key: &str,
-        expected: u64,
+        file: &FileState,
         cache: &Cache,
     ) -> Result<(ObjectId, u64), ProjectError> {
         let Place::Remote {
@@ -307,9 +353,15 @@ impl UrlSource {
             _ => false,
         };
         let received = options.retry.run(transient, || {
-            cache.receive(|sink| Ok::<(), StoreError>(remote.read(key, sink).map(drop)?))
+            cache.receive(|sink| {
+                let read = match (remote.versions(), &file.version_id) {
+                    (Some(versions), Some(id)) => versions.read_version(key, id, sink),
+                    _ => remote.read(key, sink),
+                };
+                Ok::<(), StoreError>(read.map(drop)?)
+            })
         })?;
-        if received.1 != expected {
+        if received.1 != file.facts.size {
             return Err(ImportError::Changed {
                 url: super::address::shown(&self.url),
             }
@@ -318,22 +370,43 @@ impl UrlSource {
         Ok(received)
     }
 
-    fn file_facts(&self) -> Result<Option<ObjectFacts>, ProjectError> {
-        let Place::Remote {
-            remote,
-            options,
-            key,
-            ..
-        } = &self.place
-        else {
+    fn file_facts(&self) -> Result<Option<FileState>, ProjectError> {
+        let Place::Remote { key, .. } = &self.place else {
             return Ok(None);
         };
         if key.is_empty() || self.url.ends_with('/') {
             return Ok(None);
         }
-        let transient = ketch_store::remote::RemoteError::is_transient;
-        let facts = options.retry.run(transient, || remote.facts(key));
-        Ok(facts.map_err(StoreError::from)?)
+        self.facts(key)
+    }
+
+    fn facts(&self, key: &str) -> Result<Option<FileState>, ProjectError> {
+        let Place::Remote {
+            remote,
+            options,
+            use_of,
+            ..
+        } = &self.place
+        else {
+            return Ok(None);
+        };
+        let look = || {
+            let found = |found: Option<ObjectVersion>| found.map(FileState::of_version);
+            match (remote.versions(), use_of) {
+                (Some(versions), UseOfVersions::Exactly(id)) => {
+                    versions.version(key, id).map(found)
+                }
+                (Some(versions), UseOfVersions::Newest) => match versions.newest(key) {
+                    Err(RemoteError::KeepsNoVersions { .. }) => {
+                        Ok(remote.facts(key)?.map(FileState::of_facts))
+                    }
+                    newest => newest.map(found),
+                },
+                _ => Ok(remote.facts(key)?.map(FileState::of_facts)),
+            }
+        };
+        let found = options.retry.run(RemoteError::is_transient, look);
+        Ok(found.map_err(StoreError::from)?)
     }
 
     fn list(&self) -> Result<Found, ProjectError> {
@@ -362,11 +435,7 @@ impl UrlSource {
             })
             .map_err(StoreError::from)?;
         if let Some(name) = strange {
-            return Err(ImportError::Name {
-                url: super::address::shown(&self.url),
-                name,
-            }
-            .into());
+            return Err(self.strange(&name));
         }
         if files.is_empty() {
             return Err(self.nothing());
@@ -378,18 +447,25 @@ impl UrlSource {
     fn remote_state(&self) -> Result<RemoteState, ProjectError> {
         let Place::Remote {
             remote,
-            options,
             key,
+            use_of,
             ..
         } = &self.place
         else {
             return Err(self.nothing());
         };
-        if let Some(facts) = self.file_facts()? {
+        if let Some(file) = self.file_facts()? {
             return Ok(RemoteState {
                 directory: false,
-                files: BTreeMap::from([(String::new(), facts)]),
+                files: BTreeMap::from([(String::new(), file)]),
             });
+        }
+        if let UseOfVersions::Exactly(version) = use_of {
+            return Err(ImportError::NoVersion {
+                url: super::address::shown(&self.url),
+                version: version.clone(),
+            }
+            .into());
         }
         if !remote.capabilities().list {
             return Err(self.nothing());
@@ -403,13 +479,8 @@ impl UrlSource {
                 "" => file.relpath.clone(),
                 key => format!("{key}/{}", file.relpath),
             };
-            let transient = ketch_store::remote::RemoteError::is_transient;
-            let facts = options
-                .retry
-                .run(transient, || remote.facts(&key))
-                .map_err(StoreError::from)?;
             // Removed since it was listed.
-            let facts = facts.ok_or_else(|| ImportError::Changed {
+            let facts = self.facts(&key)?.ok_or_else(|| ImportError::Changed {
                 url: super::address::shown(&self.url),
             })?;
             files.insert(file.relpath, facts);
@@ -434,19 +505,22 @@ impl UrlSource {
         entry.hash = Some("md5".to_owned());
         entry.fs_config = settings_value(&self.settings);
         if let (Some(state), Place::Remote { state: key, .. }) = (state, &self.place) {
-            let name = |facts: &ObjectFacts| version(*key, &self.url, facts);
-            entry.size = Some(state.files.values().map(|facts| facts.size).sum());
-            if state.directory {
-                entry.nfiles = Some(state.files.len() as u64);
-                entry.md5 = Some(tree_id(*key, state, &name));
-            } else if let Some(facts) = state.files.values().next() {
-                match key {
-                    StateKey::Etag => entry.etag = Some(name(facts)),
-                    StateKey::Checksum => entry.checksum = Some(name(facts)),
-                }
+            if self.has_versions() {
+                state.describe_versions(*key, &self.url, &mut entry);
+            } else {
+                state.describe(*key, &self.url, &mut entry);
             }
         }
         entry
+    }
+
+    /// A name that must not be one here.
+    fn strange(&self, name: &str) -> ProjectError {
+        ImportError::Name {
+            url: super::address::shown(&self.url),
+            name: name.to_owned(),
+        }
+        .into()
     }
 
     fn nothing(&self) -> ProjectError {
@@ -457,58 +531,6 @@ impl UrlSource {
     }
 }
 
-/// What a server says of a file, or of each file of a directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct RemoteState {
-    directory: bool,
-    files: BTreeMap<String, ObjectFacts>,
-}
-
-/// Whether two records of one place say that nothing changed there. The checksum of HTTP loses its
-/// case when DVC reads it.
-pub(super) fn same_state(left: &OutputEntry, right: &OutputEntry) -> bool {
-    let checksum = |entry: &OutputEntry| entry.checksum.as_ref().map(|text| text.to_lowercase());
-    left.md5 == right.md5
-        && left.etag == right.etag
-        && checksum(left) == checksum(right)
-        && (left.md5.is_some() || left.etag.is_some() || left.checksum.is_some())
-}
-
-/// What tells this version of a file from others.
-fn version(key: StateKey, url: &str, facts: &ObjectFacts) -> String {
-    match (key, &facts.etag, &facts.content_md5) {
-        (StateKey::Etag, Some(etag), _) => etag.trim_matches('"').to_owned(),
-        (StateKey::Checksum, Some(etag), _) => etag.clone(),
-        (_, None, Some(md5)) => md5.clone(),
-        // A number of what else is known, as DVC has one; its own is of Python objects.
-        (_, None, None) => {
-            let known = format!(
-                "{url}\n{}\n{}",
-                facts.size,
-                facts.modified.as_deref().unwrap_or_default()
-            );
-            let digest = u128::from_str_radix(hash_bytes(known.as_bytes()).hex(), 16);
-            digest.unwrap_or_default().to_string()
-        }
-    }
-}
-
-/// The id of a directory at a URL: a manifest with the versions of its files, which is kept nowhere.
-fn tree_id(key: StateKey, state: &RemoteState, name: &dyn Fn(&ObjectFacts) -> String) -> ObjectId {
-    let word = match key {
-        StateKey::Etag => "etag",
-        StateKey::Checksum => "checksum",
-    };
-    let items = state.files.iter().map(|(relpath, facts)| {
-        Value::Mapping(IndexMap::from([
-            (Key::from(word), Value::String(name(facts))),
-            (Key::from("relpath"), Value::String(relpath.clone())),
-        ]))
-    });
-    let json = Value::Sequence(items.collect()).to_sorted_json();
-    hash_bytes(json.unwrap_or_default().as_bytes()).as_directory()
-}
-
 /// The folder of a URL, and the name in it.
 fn cut(url: &str) -> (String, String) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
@@ -517,6 +539,11 @@ fn cut(url: &str) -> (String, String) {
         Some((folder, name)) => (format!("{scheme}://{folder}"), name.to_owned()),
         None => (format!("{scheme}://{rest}"), String::new()),
     }
+}
+
+/// A file by itself has no name below what was given.
+fn is_plain_or_empty(path: &str) -> bool {
+    path.is_empty() || is_plain(path)
 }
 
 fn is_plain(path: &str) -> bool {
@@ -539,25 +566,5 @@ mod tests {
         assert_eq!(shown("https://h/b.csv"), "https://h b.csv");
         assert_eq!(shown("s3://bucket/in/dir/"), "s3://bucket/in dir");
         assert_eq!(shown("s3://bucket"), "s3://bucket ");
-    }
-
-    #[test]
-    fn versions_are_those_of_dvc() {
-        let facts = ObjectFacts {
-            size: 3,
-            etag: Some("\"abc-DEF\"".to_owned()),
-            ..ObjectFacts::default()
-        };
-        assert_eq!(version(StateKey::Etag, "", &facts), "abc-DEF");
-        assert_eq!(version(StateKey::Checksum, "", &facts), "\"abc-DEF\"");
-        let bare = ObjectFacts::default();
-        let number = version(StateKey::Checksum, "https://h/x", &bare);
-        assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{number}");
-        let mut left = OutputEntry::new("x");
-        assert!(!same_state(&left, &left.clone()));
-        left.checksum = Some("\"abc-DEF\"".to_owned());
-        let mut right = left.clone();
-        right.checksum = Some("\"abc-def\"".to_owned());
-        assert!(same_state(&left, &right));
     }
 }

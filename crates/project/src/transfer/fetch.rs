@@ -41,12 +41,13 @@ pub fn fetch_smaller(
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
     skipped.retain(|one| one.reason != SkipReason::Imported);
+    // First of all: they need no remote of ours.
+    let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
     let groups = if wanted.is_empty() && !imports.is_empty() && options.remote.name.is_none() {
         Vec::new()
     } else {
         options.remote.groups(project, wanted)?
     };
-    let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
     for group in groups {
         let manifests = group.fetch_manifests(project)?;
         let mut transfer = fetch_group(project, &group, reporter)?;

@@ -23,7 +23,7 @@ pub struct Skipped {
 pub enum SkipReason {
     /// It says `push: false`.
     NotPushed,
-    /// It comes from another repository, whose remote has it.
+    /// It comes from another repository, whose remote has it, or is of recorded versions at a URL.
     Imported,
     /// It is recorded with a hash that is not MD5.
     UnknownHash,
@@ -31,7 +31,7 @@ pub enum SkipReason {
     CloudVersioned,
 }
 
-/// The `.dvc` files of the imports from other repositories among what was left out, relative to the
+/// The `.dvc` files of the imports that come from elsewhere again among what was left out, relative to the
 /// root.
 pub(crate) fn imports(
     project: &Project,
@@ -79,7 +79,10 @@ pub(crate) fn outputs(
         let imported = DvcFile::parse(&text, file.as_str())?
             .deps
             .iter()
-            .any(|dependency| dependency.repo.is_some());
+            .any(|dependency| {
+                let versions = dependency.version_id.is_some() || dependency.files.is_some();
+                dependency.repo.is_some() || versions
+            });
         all.push(Recorded {
             name: file.into_string(),
             path: data.path.clone(),

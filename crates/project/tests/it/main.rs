@@ -27,5 +27,6 @@ mod repro;
 mod runs;
 mod sandbox;
 mod transfer;
+mod versioned_imports;
 mod versioned_remotes;
 mod worktree;

@@ -21,14 +21,14 @@ use crate::transfer::{add_data, push_all, states};
 
 /// A server of its own without accounts, gone at the end of the test. Its bucket `ver` keeps versions,
 /// `plain` does not.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     guard: tempfile::TempDir,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Server {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let program: Utf8PathBuf = peer("seaweedfs/bin/weed")?;
         let guard = tempfile::tempdir().unwrap();
         // All held at once, so that they differ; the server takes them a moment later.
@@ -86,7 +86,7 @@ impl Server {
         Some(server)
     }
 
-    fn until_done(&self, path: &str, body: &str) {
+    pub(crate) fn until_done(&self, path: &str, body: &str) {
         for _ in 0..600 {
             if self.put(path, body) == Some(200) {
                 return;
