@@ -22,6 +22,7 @@ mod repository;
 mod repository_import;
 mod source;
 mod spec;
+mod taken;
 mod tree;
 mod update;
 mod url_import;

@@ -166,7 +166,7 @@ fn fetch_one(
     let mut source = Source::open(spec, lock, around, &theirs)?;
     let picked = source.pick(&import.dependency.path, project.cache())?;
     let taken = source.take(&picked, project.cache(), reporter)?;
-    if Some(&taken.id) != import.entry.md5.as_ref() {
+    if !import.entry.md5.as_ref().is_some_and(|id| taken.is(id)) {
         return Err(ImportError::OtherData {
             file: project.shown(&import.file),
             url: super::address::shown(&spec.url),

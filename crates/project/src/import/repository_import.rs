@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use super::destination::{Destination, named};
 use super::repository::Surroundings;
-use super::source::{Source, Taken};
+use super::source::Source;
+use super::taken::Taken;
 use super::{Bringing, OnExisting, SourceSpec};
 use crate::content::Content;
 use crate::{CommitId, Project, ProjectError, RemoteChoice};

@@ -13,6 +13,7 @@ use super::blobs::BlobReader;
 use super::places::Places;
 use super::repository::{SourceRepository, Surroundings};
 use super::spec::SourceSpec;
+use super::taken::{Taken, modern, modern_directory, size};
 use super::tree::{GitFileKind, SourceOutput, SourceTree, inside};
 use crate::{ProjectError, RemoteChoice};
 
@@ -50,6 +51,18 @@ pub(super) enum Shape {
     Gathered(Vec<(String, Piece)>),
 }
 
+impl Picked {
+    /// The name that DVC 2 gave all of it.
+    fn legacy(&self) -> Option<&ObjectId> {
+        match &self.shape {
+            Shape::Recorded { id, .. } | Shape::File(Piece::Data { id, .. }) => {
+                Some(id).filter(|id| id.is_legacy())
+            }
+            Shape::File(Piece::Git { .. }) | Shape::Gathered(_) => None,
+        }
+    }
+}
+
 /// Where one file's bytes are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
@@ -57,18 +70,6 @@ pub(super) enum Piece {
     Data { output: usize, id: ObjectId },
     /// In Git, as a blob.
     Git { id: String },
-}
-
-/// What is in the cache now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Taken {
-    pub(super) id: ObjectId,
-    /// In bytes.
-    pub(super) size: u64,
-    /// Of a directory.
-    pub(super) files: Option<u64>,
-    /// What had to be fetched.
-    pub(super) fetched: TransferReport,
 }
 
 impl<'a> Source<'a> {
@@ -287,8 +288,8 @@ impl<'a> Source<'a> {
         let Some(id) = &entry.md5 else {
             return Err(refused("without a hash").into());
         };
-        if entry.hash.as_deref() != Some("md5") {
-            return Err(refused("with the hash of DVC 2").into());
+        if entry.hash.as_deref().is_some_and(|hash| hash != "md5") {
+            return Err(refused("with another hash than MD5").into());
         }
         Ok(id.clone())
     }
@@ -352,12 +353,13 @@ impl<'a> Source<'a> {
             Shape::Recorded { output, id } => {
                 let ids = std::slice::from_ref(id);
                 fetched = self.fetch(*output, ids, cache, reporter)?;
-                let manifest = cache.manifest(id)?;
+                let (id, manifest) = modern_directory(cache, id)?;
                 return Ok(Taken {
-                    id: id.clone(),
                     size: size(cache, &manifest)?,
                     files: Some(manifest.entries().len() as u64),
                     fetched,
+                    id,
+                    legacy: picked.legacy().cloned(),
                 });
             }
             Shape::File(piece) => vec![(String::new(), piece.clone())],
@@ -378,7 +380,7 @@ impl<'a> Source<'a> {
         let mut entries = Vec::with_capacity(pieces.len());
         for (relpath, piece) in pieces {
             let md5 = match piece {
-                Piece::Data { id, .. } => id,
+                Piece::Data { id, .. } => modern(cache, &id)?,
                 Piece::Git { id } => {
                     let (md5, bytes) = cache.receive(|sink| blobs.copy(&id, sink).map(drop))?;
                     reporter.file(&picked.path.join(&relpath), bytes);
@@ -396,6 +398,7 @@ impl<'a> Source<'a> {
                 size,
                 files: None,
                 fetched,
+                legacy: picked.legacy().cloned(),
             });
         }
         let manifest = Manifest::new(entries)?;
@@ -405,6 +408,7 @@ impl<'a> Source<'a> {
             size: size(cache, &manifest)?,
             files: Some(manifest.entries().len() as u64),
             fetched,
+            legacy: None,
         })
     }
 
@@ -488,13 +492,4 @@ impl<'a> Source<'a> {
         }
         .into()
     }
-}
-
-/// The sum over a directory's files, in bytes.
-fn size(cache: &Cache, manifest: &Manifest) -> Result<u64, ProjectError> {
-    let mut sum = 0;
-    for entry in manifest.entries() {
-        sum += fs_err::metadata(cache.object_path(&entry.md5))?.len();
-    }
-    Ok(sum)
 }

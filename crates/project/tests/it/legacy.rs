@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use camino::Utf8Path;
 use ketch_dvc::{LegacyHasher, Manifest, ManifestEntry, ObjectId};
 use ketch_project::{
-    CheckoutOptions, DiffOptions, FsckOptions, GcMode, GcOptions, Keep, Migrate, MigrateMode,
-    ProjectError, PullOptions, Reachable, RecordOptions, Repair, TransferSelection, checkout, diff,
-    fsck, gc, migrate_cache, pull, push, record, status,
+    Bringing, CheckoutOptions, DiffOptions, FsckOptions, GcMode, GcOptions, GetOptions,
+    ImportOptions, Keep, Migrate, MigrateMode, OnExisting, ProjectError, PullOptions, Reachable,
+    RecordOptions, RemoteChoice, Repair, SourceSpec, TransferSelection, checkout, diff, fsck, gc,
+    get, import, migrate_cache, pull, push, record, status,
 };
 use ketch_store::Silent;
 
@@ -244,6 +245,73 @@ fn objects_of_dvc_2_are_sent_and_fetched_where_dvc_2_had_them() {
     fs_err::write(&damaged, b"\0\n\xff ").unwrap();
     pull(&ours.open(), &PullOptions::default(), &Silent).unwrap_err();
     assert!(!ours.exists(&format!(".dvc/cache/{place}")));
+}
+
+/// Whole outputs and parts, by another repository and by nobody's: recorded as DVC 3 does.
+#[test]
+fn others_get_and_import_what_dvc_2_recorded() {
+    let (source, ours, theirs) = (Sandbox::new(), Sandbox::new(), Sandbox::new());
+    let Some(dvc) = Dvc::find(&theirs) else {
+        return;
+    };
+    repository(&source);
+    let url = source.root.as_str();
+    for (path, out) in [
+        ("table.csv", "table"),
+        ("data", "whole"),
+        ("data/deep", "part"),
+        ("data/dos.txt", "file"),
+    ] {
+        let spec = || SourceSpec::new(url, None);
+        let options = ImportOptions {
+            source: spec(),
+            path: path.to_owned(),
+            out: Some(out.into()),
+            directory: ours.root.clone(),
+            existing: OnExisting::Refuse,
+            bringing: Bringing::Data,
+            transfer: RemoteChoice::default(),
+            trash: "now".to_owned(),
+        };
+        import(&ours.open(), &options, &Silent).unwrap();
+        let record = format!("{out}.dvc");
+
+        let options = GetOptions {
+            source: spec(),
+            path: path.to_owned(),
+            out: Some("got".into()),
+            directory: ours.outside().to_owned(),
+            existing: OnExisting::Replace,
+            transfer: RemoteChoice::default(),
+            scratch: ours.outside().to_owned(),
+        };
+        let got = get(&options, &Silent).unwrap();
+        let recorded = ours.read(&record);
+        assert!(recorded.contains(&got.id.to_string()), "{recorded}");
+    }
+    // DVC itself fails on a directory with text that has other line ends than its hash.
+    dvc.run(
+        &theirs.root,
+        &["import", "--quiet", url, "table.csv", "-o", "table"],
+    );
+    for path in ["table", "table.dvc"] {
+        assert_eq!(ours.read(path), theirs.read(path), "{path}");
+    }
+    assert_eq!(ours.read("whole/dos.txt").as_bytes(), DOS);
+    assert_eq!(ours.read("file").as_bytes(), DOS);
+    assert_eq!(ours.read("part/unix.txt"), "one\ntwo\n");
+    assert_eq!(
+        dvc.run(&ours.root, &["status", "--no-updates", "--json"])
+            .trim(),
+        "{}"
+    );
+
+    // What is gone here is fetched from there again.
+    ours.remove(".dvc/cache");
+    ours.remove("whole");
+    let report = pull(&ours.open(), &PullOptions::default(), &Silent).unwrap();
+    assert!(report.fetch.is_complete(), "{report:?}");
+    assert!(is_clean(&ours));
 }
 
 #[test]
