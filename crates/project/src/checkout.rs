@@ -6,6 +6,7 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::content::{self, is_cached, relink, restore};
+use crate::import::{Undownloaded, undownloaded};
 use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
 use crate::stage::{Index, check_place};
@@ -88,6 +89,10 @@ pub fn checkout_linked(
             partly.push(found);
             continue;
         }
+        if entry.md5.is_none() {
+            report.missing.push(project.shown(&path));
+            continue;
+        }
         let content = content::content_as(project, &path, entry.md5.as_ref(), reporter)?;
         if content.as_ref().map(|content| &content.id) == entry.md5.as_ref() {
             report.unchanged.push(project.shown(&path));
@@ -147,9 +152,19 @@ fn wanted(
     targets: &[String],
 ) -> Result<Vec<(Utf8PathBuf, OutputEntry, Part)>, ProjectError> {
     let mut all = Vec::new();
+    // Imports that nobody downloaded.
+    let mut lacking = Vec::new();
     for data in &index.data {
         let names = vec![project.shown(&data.file).into_string()];
-        all.push((names, data.path.clone(), data.entry.clone()));
+        let entry = match undownloaded(project, data)? {
+            Undownloaded::Fetched(entry) => *entry,
+            Undownloaded::Unknown => {
+                lacking.push(data.path.clone());
+                data.entry.clone()
+            }
+            Undownloaded::No => data.entry.clone(),
+        };
+        all.push((names, data.path.clone(), entry));
     }
     for stage in &index.stages {
         let Some(recorded) = index.recorded(stage) else {
@@ -187,7 +202,7 @@ fn wanted(
     };
     Ok(all
         .into_iter()
-        .filter(|(_, _, entry)| entry.md5.is_some())
+        .filter(|(_, out, entry)| entry.md5.is_some() || lacking.contains(out))
         .filter_map(|(names, out, entry)| {
             let part = if chosen(&names, &out) {
                 Part::Whole

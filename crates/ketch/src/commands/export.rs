@@ -85,6 +85,7 @@ pub(super) fn run(
         let why = match output.reason {
             SkipReason::NotPushed => "it is never pushed",
             SkipReason::Imported => "it comes from another repository, whose remote has it",
+            SkipReason::NotDownloaded => "it was not downloaded when it was imported",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
             SkipReason::CloudVersioned => {
                 "it is recorded for a remote that keeps versions, without its hashes"

@@ -93,6 +93,9 @@ pub enum ImportError {
     #[error("`{file}` records other data than `{url}` has at the commit that it is locked to")]
     OtherData { file: Utf8PathBuf, url: String },
 
+    #[error("`{file}` records another state of `{url}` than there is now")]
+    OtherState { file: Utf8PathBuf, url: String },
+
     #[error("`{path}` is tracked by Git there, so it has no place in a storage")]
     NoStorage { path: Utf8PathBuf },
 
@@ -143,7 +146,7 @@ impl ImportError {
                 "only what `ketch import` and `ketch import-url` made can be updated; see `ketch commit` and `ketch repro`".to_owned()
             }
             Self::NoStorage { .. } => "get it with `ketch get`".to_owned(),
-            Self::OtherData { file, .. } => {
+            Self::OtherData { file, .. } | Self::OtherState { file, .. } => {
                 format!("bring it up to date: `ketch update '{file}'`")
             }
             Self::Option { .. } => "leave it out".to_owned(),

@@ -13,6 +13,7 @@ mod address;
 mod blobs;
 mod destination;
 mod error;
+mod fetched;
 mod get;
 mod listing;
 mod pending;
@@ -32,6 +33,7 @@ mod url_state;
 
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
 pub use error::ImportError;
+pub(crate) use fetched::{Undownloaded, undownloaded};
 pub use get::{GetOptions, GetReport, UrlGetOptions, get, get_url, storage_url};
 pub use listing::{SourceListOptions, UrlListEntry, UrlListOptions, list_source, list_url};
 pub(crate) use pending::fetch_imports;

@@ -5,7 +5,7 @@ use ketch_store::Reporter;
 use super::cloud_versioned::{by_record, ensure_manifests, fetch_group};
 use super::history::selected;
 use super::outputs::imports;
-use super::{Moved, RemoteTransfer, SkipReason, TransferSelection};
+use super::{Moved, RemoteTransfer, TransferSelection};
 use crate::import::fetch_imports;
 use crate::{Project, ProjectError};
 
@@ -40,14 +40,15 @@ pub fn fetch_smaller(
     }
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
-    skipped.retain(|one| one.reason != SkipReason::Imported);
-    // First of all: they need no remote of ours.
-    let mut remotes = fetch_imports(project, &imports, &options.remote, reporter)?;
+    skipped.retain(|one| !one.reason.is_import());
+    // First of all: they need no remote of ours. What is wrong with one keeps nothing else back.
+    let imported = fetch_imports(project, &imports, &options.remote, reporter);
     let groups = if wanted.is_empty() && !imports.is_empty() && options.remote.name.is_none() {
         Vec::new()
     } else {
         options.remote.groups(project, wanted)?
     };
+    let mut remotes = Vec::new();
     for group in groups {
         let manifests = group.fetch_manifests(project)?;
         let mut transfer = fetch_group(project, &group, reporter)?;
@@ -57,6 +58,7 @@ pub fn fetch_smaller(
             transfer,
         });
     }
+    remotes.extend(imported?);
     Ok(Moved {
         remotes,
         changed_files: Vec::new(),

@@ -25,21 +25,30 @@ pub enum SkipReason {
     NotPushed,
     /// It comes from another repository, whose remote has it, or is of recorded versions at a URL.
     Imported,
+    /// It comes from a URL, and was not downloaded when it was imported.
+    NotDownloaded,
     /// It is recorded with a hash that is not MD5.
     UnknownHash,
     /// It is recorded for a remote that keeps versions, without the hashes of its files.
     CloudVersioned,
 }
 
-/// The `.dvc` files of the imports that come from elsewhere again among what was left out, relative to the
-/// root.
+impl SkipReason {
+    /// Whether it is elsewhere, where it was imported from.
+    pub(crate) fn is_import(self) -> bool {
+        matches!(self, Self::Imported | Self::NotDownloaded)
+    }
+}
+
+/// The `.dvc` files of the imports that come from elsewhere again among what was left out, relative
+/// to the root.
 pub(crate) fn imports(
     project: &Project,
     skipped: &[Skipped],
 ) -> Result<Vec<Utf8PathBuf>, ProjectError> {
     let index = Index::load(project)?;
     let left_out = |path: &Utf8PathBuf| {
-        let same = |one: &Skipped| one.path == *path && one.reason == SkipReason::Imported;
+        let same = |one: &Skipped| one.path == *path && one.reason.is_import();
         skipped.iter().any(same)
     };
     Ok(index
@@ -76,18 +85,22 @@ pub(crate) fn outputs(
     for data in &index.data {
         let file = project.shown(&data.file);
         let text = fs_err::read_to_string(&data.file)?;
-        let imported = DvcFile::parse(&text, file.as_str())?
-            .deps
+        let dependencies = DvcFile::parse(&text, file.as_str())?.deps;
+        let recorded = data.entry.md5.is_some() || data.entry.files.is_some();
+        let comes_again = dependencies
             .iter()
-            .any(|dependency| {
-                let versions = dependency.version_id.is_some() || dependency.files.is_some();
-                dependency.repo.is_some() || versions
-            });
+            .any(|one| one.repo.is_some() || one.version_id.is_some() || one.files.is_some());
+        let elsewhere = if comes_again {
+            Some(SkipReason::Imported)
+        } else {
+            let pending = !recorded && dependencies.len() == 1;
+            pending.then_some(SkipReason::NotDownloaded)
+        };
         all.push(Recorded {
             name: file.into_string(),
             path: data.path.clone(),
             entry: data.entry.clone(),
-            imported,
+            elsewhere,
         });
     }
     for stage in &index.stages {
@@ -103,7 +116,7 @@ pub(crate) fn outputs(
                     name: stage.address.clone(),
                     path,
                     entry,
-                    imported: false,
+                    elsewhere: None,
                 });
             }
         }
@@ -155,8 +168,8 @@ pub(crate) fn outputs(
         if !entry.cache {
             continue;
         }
-        if recorded.imported {
-            skip(SkipReason::Imported);
+        if let Some(reason) = recorded.elsewhere {
+            skip(reason);
         } else if let Some(id) = entry.md5.clone() {
             if id.is_legacy() || entry.hash.as_deref() == Some("md5") {
                 chosen.push(Output {
@@ -182,5 +195,6 @@ struct Recorded {
     name: String,
     path: Utf8PathBuf,
     entry: OutputEntry,
-    imported: bool,
+    /// Why it is an import and comes from where it was imported.
+    elsewhere: Option<SkipReason>,
 }

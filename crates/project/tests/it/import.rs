@@ -16,7 +16,7 @@ use crate::interop::{Dvc, assert_same};
 use crate::sandbox::{Sandbox, hermetic};
 
 /// A repository to import from: data in its cache, code in Git, all committed.
-fn source() -> Sandbox {
+pub(crate) fn source() -> Sandbox {
     let source = Sandbox::new();
     source.write("data/a", "a\n");
     source.write("data/sub/b", "b\n");
@@ -41,7 +41,7 @@ fn add_data(sandbox: &Sandbox, target: &str) {
     add(&sandbox.open(), &AddOptions { targets }, &Silent).unwrap();
 }
 
-fn options(sandbox: &Sandbox, url: &Utf8Path, path: &str, out: &str) -> ImportOptions {
+pub(crate) fn options(sandbox: &Sandbox, url: &Utf8Path, path: &str, out: &str) -> ImportOptions {
     ImportOptions {
         source: SourceSpec::new(url.as_str(), None),
         path: path.to_owned(),
@@ -58,7 +58,7 @@ fn bring(sandbox: &Sandbox, url: &Utf8Path, path: &str, out: &str) -> ImportRepo
     import(&sandbox.open(), &options(sandbox, url, path, out), &Silent).unwrap()
 }
 
-fn url_options(sandbox: &Sandbox, url: &str, out: &str) -> UrlImportOptions {
+pub(crate) fn url_options(sandbox: &Sandbox, url: &str, out: &str) -> UrlImportOptions {
     UrlImportOptions {
         url: url.to_owned(),
         out: Some(out.into()),
@@ -83,7 +83,7 @@ fn renew(sandbox: &Sandbox, target: &str, revision: Option<&str>) -> UpdateRepor
     update(&sandbox.open(), &options, &Silent).unwrap()
 }
 
-fn refusal(error: ProjectError) -> ImportError {
+pub(crate) fn refusal(error: ProjectError) -> ImportError {
     match error {
         ProjectError::Import(error) => error,
         other => panic!("{other}"),

@@ -193,6 +193,7 @@ fn tell_with(printer: &Printer, moved: &Moved, others: usize, done: &str) {
             // Somebody wrote that into the file; saying it every time would be noise.
             SkipReason::NotPushed => continue,
             SkipReason::Imported => "it comes from another repository, whose remote has it",
+            SkipReason::NotDownloaded => "it was not downloaded when it was imported",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
             SkipReason::CloudVersioned => {
                 "it is recorded for a remote that keeps versions, without its hashes"
