@@ -316,6 +316,7 @@ impl From<ProjectError> for CommandError {
         made.told.dvc = match &error {
             ProjectError::NotAProject { .. } => DvcFailure::NotARepository,
             ProjectError::UnknownSetting { .. }
+            | ProjectError::SettingValue { .. }
             | ProjectError::NotSet { .. }
             | ProjectError::UnknownRemote { .. }
             | ProjectError::RemoteExists { .. } => DvcFailure::Configuration,

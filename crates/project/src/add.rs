@@ -302,7 +302,9 @@ fn check(project: &Project, index: &Index, target: &Utf8Path) -> Result<Target, 
         });
     }
     let path = project.root().join(&below);
-    fs_err::metadata(&path)?;
+    if fs_err::metadata(&path)?.is_file() && is_pointer(&path) {
+        return Err(ProjectError::PointerAsData { path: below });
+    }
     for stage in &index.stages {
         if stage.outputs().any(|(_, out)| overlap(&out, &path)) {
             return Err(ProjectError::OwnedByStage {
@@ -336,4 +338,10 @@ fn check(project: &Project, index: &Index, target: &Utf8Path) -> Result<Target, 
 /// `data.csv` is recorded in `data.csv.dvc`.
 fn pointer(path: &Utf8Path) -> Utf8PathBuf {
     Utf8PathBuf::from(format!("{path}.dvc"))
+}
+
+/// Whether DVC reads what it tracks out of a file of this name.
+fn is_pointer(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    path.extension() == Some("dvc") || matches!(name, "dvc.yaml" | "dvc.lock")
 }

@@ -139,10 +139,20 @@ pub enum ProjectError {
     #[error("the cache `{path}` is outside of the project, so others may use it too")]
     SharedCache { path: Utf8PathBuf },
 
+    #[error("`{path}` says what data is tracked, and is no data itself")]
+    PointerAsData { path: Utf8PathBuf },
+
     #[error("there is no setting `{name}`")]
     UnknownSetting {
         name: String,
         suggestion: Option<String>,
+    },
+
+    #[error("`{value}` is no value of `{name}`, which is {expected}")]
+    SettingValue {
+        name: String,
+        value: String,
+        expected: String,
     },
 
     #[error("`{name}` is not set")]
@@ -322,6 +332,7 @@ impl ProjectError {
             Self::ExportInto { .. } => {
                 "export to a path, a URL or a remote without `layout` in `ketch.toml`".to_owned()
             }
+            Self::PointerAsData { .. } => "add it to Git, and name the data here".to_owned(),
             Self::NoSettingFile => {
                 "set `DVC_GLOBAL_CONFIG_DIR`, or `HOME`, to a directory".to_owned()
             }
@@ -358,6 +369,7 @@ impl ProjectError {
             Self::WouldDestroy { .. } => "force it, if that is what you want".to_owned(),
             Self::UnknownSetting { suggestion: None, .. }
             | Self::UnknownRemote { suggestion: None, .. }
+            | Self::SettingValue { .. }
             | Self::NotSet { .. } => return None,
             Self::Io(error) => return room_hint(error),
             Self::Git { .. }

@@ -2,6 +2,7 @@
 //! in `.dvc/config.local`.
 
 mod files;
+mod kinds;
 mod name;
 mod remotes;
 mod values;

@@ -4,6 +4,7 @@ use camino::Utf8Path;
 use ketch_dvc::Config;
 use serde::Serialize;
 
+use super::kinds::check_value;
 use super::name::{remote_name, remote_section};
 use super::{SettingFiles, SettingLevel, SettingName, setting};
 use crate::ProjectError;
@@ -115,6 +116,9 @@ pub fn modify_remote(
     let name = name.to_lowercase();
     require(files, &name)?;
     let setting = SettingName::of_remote(&name, key)?;
+    if let Some(value) = value {
+        check_value(&setting, value)?;
+    }
     let mut config = files.load(level)?;
     match value {
         Some(value) => config.set(

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
+use super::kinds::check_value;
 use super::{SettingFiles, SettingLevel, SettingName};
 use crate::ProjectError;
 
@@ -62,7 +63,7 @@ pub fn setting(
         .rfind(|setting| setting.name == wanted))
 }
 
-/// Sets a value. `here` is where a relative path begins.
+/// Sets a value, unless DVC could not read it. `here` is where a relative path begins.
 pub fn set_setting(
     files: SettingFiles<'_>,
     level: SettingLevel,
@@ -70,6 +71,7 @@ pub fn set_setting(
     value: &str,
     here: &Utf8Path,
 ) -> Result<(), ProjectError> {
+    check_value(name, value)?;
     let _lock = files.lock(level)?;
     let mut config = files.load(level)?;
     config.set(

@@ -181,3 +181,16 @@ fn autostage_adds_to_git() {
         "{staged}"
     );
 }
+
+#[test]
+fn what_says_what_is_tracked_is_not_tracked() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data", "1");
+    try_add(&sandbox, "data").unwrap();
+    sandbox.write("dvc.yaml", "stages: {}\n");
+    for pointer in ["data.dvc", "dvc.yaml"] {
+        let error = try_add(&sandbox, pointer).unwrap_err();
+        assert!(error.to_string().contains(pointer), "{error}");
+        assert!(!sandbox.exists(&format!("{pointer}.dvc")));
+    }
+}

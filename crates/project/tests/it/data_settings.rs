@@ -267,3 +267,14 @@ fn links_into_the_cache_become_files() {
     unprotect(&sandbox.open(), &["none".into()]).unwrap_err();
     unprotect(&sandbox.open(), &["../x".into()]).unwrap_err();
 }
+
+#[test]
+fn a_value_that_dvc_could_not_read_is_not_written() {
+    let sandbox = Sandbox::new();
+    let project = sandbox.open();
+    let before = sandbox.read(".dvc/config");
+    let (files, level) = (SettingFiles::of(&project), SettingLevel::Project);
+    let error = set_setting(files, level, &name("cache.type"), "magic", &sandbox.root).unwrap_err();
+    assert!(error.to_string().contains("`magic`"), "{error}");
+    assert_eq!(sandbox.read(".dvc/config"), before);
+}
