@@ -15,6 +15,7 @@ mod import;
 mod kill_data;
 mod layering;
 mod merge_driver;
+mod merge_hostile;
 mod moving;
 mod no_scm;
 mod parts;

@@ -63,15 +63,16 @@ fn with_versions(base: &[u8], ours: &[u8], theirs: &[u8]) -> TestProject {
 fn what_cannot_be_merged_leaves_ours_and_says_why() {
     let good = dvc("data", &digest('a'));
     let deep = format!("outs: {}{}\n", "[".repeat(200_000), "]".repeat(200_000));
-    let indented: String = (0..3_000)
+    let indented: Vec<String> = (0..3_000)
         .map(|depth| format!("{}a:\n", " ".repeat(depth)))
         .collect();
+    let indented = indented.concat();
     let huge = format!(
         "desc: {}\n{}",
         "x".repeat(2 << 20),
         dvc("data", &digest('e'))
     );
-    let many: String = (0..20_000)
+    let many: Vec<String> = (0..20_000)
         .map(|number| format!("- md5: {}\n  path: f{number}\n", digest('b')))
         .collect();
     let theirs: Vec<(&str, Vec<u8>)> = vec![
@@ -98,7 +99,10 @@ fn what_cannot_be_merged_leaves_ours_and_says_why() {
             format!("<<<<<<< x\n{good}=======\n{good}>>>>>>> y\n").into_bytes(),
         ),
         ("a huge text", huge.into_bytes()),
-        ("many outputs", format!("outs:\n{many}").into_bytes()),
+        (
+            "many outputs",
+            format!("outs:\n{}", many.concat()).into_bytes(),
+        ),
         (
             "a path that leads out",
             dvc("../../outside", &digest('c')).into_bytes(),

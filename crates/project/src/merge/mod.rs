@@ -23,7 +23,6 @@ use self::lock_file::merge_lock_file;
 use self::text::{Texts, merged_text, with_markers};
 use self::value::{Merged, Pick, Three};
 use crate::partial::store_as;
-use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
 
 /// The three files that Git gives to a merge driver.
@@ -43,8 +42,10 @@ pub struct MergeOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MergeReport {
     pub path: Utf8PathBuf,
-    /// Where both sides changed the same; the file has marks there.
+    /// Where both sides changed the same.
     pub conflicts: Vec<MergeConflict>,
+    /// Whether the file has marks there; otherwise it is ours as it was.
+    pub is_marked: bool,
     /// Directories whose files were merged.
     pub directories: Vec<ObjectId>,
 }
@@ -91,15 +92,24 @@ impl Objects for Project {
 /// reported and marked in the file as Git does it. Takes no lock: Git calls it, perhaps on behalf
 /// of somebody who holds the lock, and the cache only grows.
 ///
-/// A file that is not what it should be is merged by lines, and reported.
+/// A file that is not what it should be is merged by lines, and reported; one that is no text stays
+/// as ours is.
 pub fn merge_driver(
     project: &Project,
     options: &MergeOptions,
 ) -> Result<MergeReport, ProjectError> {
     let path = options.path.clone().unwrap_or_else(|| options.ours.clone());
-    let base = read_if_there(&options.ancestor)?.unwrap_or_default();
-    let ours = fs_err::read_to_string(&options.ours)?;
-    let theirs = fs_err::read_to_string(&options.theirs)?;
+    let base = if options.ancestor.exists() {
+        fs_err::read(&options.ancestor)?
+    } else {
+        Vec::new()
+    };
+    let ours = fs_err::read(&options.ours)?;
+    let theirs = fs_err::read(&options.theirs)?;
+    let (base, ours, theirs) = match texts([base, ours, theirs]) {
+        Ok([base, ours, theirs]) => (base, ours, theirs),
+        Err(side) => return Ok(no_text(path, side)),
+    };
     let texts = Texts {
         base: &base,
         ours: &ours,
@@ -132,9 +142,39 @@ pub fn merge_driver(
     write_atomically(&options.ours, text.as_bytes())?;
     Ok(MergeReport {
         path,
+        is_marked: !conflicts.is_empty(),
         conflicts,
         directories,
     })
+}
+
+/// Base, ours and theirs as text; else which of them is none, in words.
+fn texts(versions: [Vec<u8>; 3]) -> Result<[String; 3], &'static str> {
+    let [base, ours, theirs] = versions.map(String::from_utf8);
+    Ok([
+        base.map_err(|_| "the version that both began with")?,
+        ours.map_err(|_| "our version")?,
+        theirs.map_err(|_| "their version")?,
+    ])
+}
+
+/// Nothing is written: Git has our version there, and calls it a conflict.
+fn no_text(path: Utf8PathBuf, side: &str) -> MergeReport {
+    let reason = format!(
+        "{side} is no text: `{path}` is ours as it was; `git checkout --theirs {path}` takes theirs"
+    );
+    MergeReport {
+        path,
+        conflicts: vec![MergeConflict {
+            what: "the whole file".to_owned(),
+            base: None,
+            ours: None,
+            theirs: None,
+            reason: Some(reason),
+        }],
+        is_marked: false,
+        directories: Vec::new(),
+    }
 }
 
 type Outcome = (String, Vec<MergeConflict>, Vec<ObjectId>);

@@ -69,8 +69,13 @@ pub(super) fn run(
             printer.note(format_args!("    {reason}"));
         }
     }
+    let first = if report.is_marked {
+        "choose between the marks in"
+    } else {
+        "choose a version of"
+    };
     printer.note(format_args!(
-        "  choose between the marks in `{}`, then `git add` it",
+        "  {first} `{}`, then `git add` it",
         report.path
     ));
     Ok(ExitStatus::Refused)
