@@ -16,6 +16,7 @@
 
 mod forgotten;
 mod kill;
+mod mount;
 mod mutation;
 mod output;
 mod peer;
@@ -24,6 +25,7 @@ mod web_server;
 
 pub use forgotten::assert_no_forgotten_test_files;
 pub use kill::kill_after_line;
+pub use mount::Mount;
 pub use mutation::{run_within_limits, seeds, with_damage};
 pub use output::CommandOutput;
 pub use peer::peer;

@@ -41,7 +41,7 @@ fn find(folder: &Utf8Path, name: &str) -> Result<Utf8PathBuf, String> {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that was skipped must say so")]
-fn say(message: &str) {
+pub(crate) fn say(message: &str) {
     eprintln!("{message}");
 }
 

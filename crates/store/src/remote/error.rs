@@ -142,6 +142,8 @@ pub enum FailureKind {
     NotFound,
     /// Wrong or missing credentials, or a right that is not there.
     Denied,
+    /// There is no room on the other side.
+    Full,
     /// Trying again would not help.
     Permanent,
 }
@@ -252,6 +254,10 @@ impl RemoteError {
                     Some("check the remote's `url`, or push from where the data is".into())
                 }
                 FailureKind::Denied => Some("check the remote's credentials and rights".into()),
+                FailureKind::Full => Some(
+                    "make room on the remote and run it again; what has arrived is not sent again"
+                        .into(),
+                ),
                 FailureKind::Permanent => self.full_disk().and_then(crate::room_hint),
             },
             Self::Connection { host, trouble, .. } => Some(match trouble {

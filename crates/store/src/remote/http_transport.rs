@@ -138,6 +138,13 @@ impl BlockingTransport {
                 "the server does not know who asks (status 401)",
             ));
         }
+        if parts.status == StatusCode::INSUFFICIENT_STORAGE {
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "the server has no room for it (status 507)",
+            )
+            .set_source(io::Error::from(io::ErrorKind::StorageFull)));
+        }
         let length = parts
             .headers
             .get(header::CONTENT_LENGTH)

@@ -488,6 +488,12 @@ fn read_up_to(source: &mut dyn Read, most: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Whether the server said that it has no room.
+fn is_full(error: &opendal::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref());
+    source.is_some_and(|source: &io::Error| source.kind() == io::ErrorKind::StorageFull)
+}
+
 pub(crate) fn failed(
     remote: &str,
     action: &'static str,
@@ -495,10 +501,12 @@ pub(crate) fn failed(
     error: opendal::Error,
 ) -> RemoteError {
     let kind = match error.kind() {
+        // Some of the library's services take this for temporary.
+        ErrorKind::PermissionDenied => FailureKind::Denied,
         _ if error.is_temporary() => FailureKind::Transient,
         ErrorKind::NotFound => FailureKind::NotFound,
-        ErrorKind::PermissionDenied => FailureKind::Denied,
         ErrorKind::RateLimited => FailureKind::Transient,
+        _ if is_full(&error) => FailureKind::Full,
         // No credentials were found, or they cannot sign anything.
         _ if std::error::Error::source(&error)
             .is_some_and(<dyn std::error::Error>::is::<reqsign_core::Error>) =>

@@ -416,7 +416,9 @@ impl<'a> Transfer<'a> {
 /// What will not go better for the next object.
 pub(super) fn is_hopeless(error: &StoreError) -> bool {
     match error {
-        StoreError::Remote(RemoteError::Failed { kind, .. }) => *kind == FailureKind::Denied,
+        StoreError::Remote(RemoteError::Failed { kind, .. }) => {
+            matches!(kind, FailureKind::Denied | FailureKind::Full)
+        }
         StoreError::Io(error) => error.kind() == std::io::ErrorKind::StorageFull,
         _ => false,
     }

@@ -6,6 +6,7 @@ mod add;
 mod checkout;
 mod chunked;
 mod chunked_clean;
+mod full_disk;
 mod links;
 mod remote;
 mod remote_clouds;

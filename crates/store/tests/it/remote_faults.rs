@@ -38,12 +38,15 @@ enum Manner {
     Denies,
     /// A page instead of the object.
     Page,
+    /// Says `507`.
+    Full,
 }
 
 /// Whom the server is taken for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Web,
+    Dav,
     Amazon,
     Microsoft,
     Google,
@@ -79,6 +82,7 @@ impl Server {
         let account = format!("AccountName=a;AccountKey=c2VjcmV0;BlobEndpoint={url}");
         let settings = match kind {
             Kind::Web => RemoteSettings::new("web", url).with("connect_timeout", "5"),
+            Kind::Dav => RemoteSettings::new("web", url.replace("http:", "webdav:")),
             Kind::Amazon => RemoteSettings::new("web", "s3://bucket/store")
                 .with("endpointurl", url)
                 .with("access_key_id", "k")
@@ -90,9 +94,9 @@ impl Server {
                 .with("endpointurl", url)
                 .with("allow_anonymous_login", "true"),
         };
-        // Google's has no such option.
+        // These have no such option.
         open_remote(&match kind {
-            Kind::Google => settings,
+            Kind::Google | Kind::Dav => settings,
             _ => settings.with("read_timeout", "0.3"),
         })
         .unwrap()
@@ -154,12 +158,13 @@ fn serve(mut stream: TcpStream, manners: &[Manner], counter: &Mutex<HashMap<Stri
             Manner::Silent => Vec::new(),
             Manner::Denies => answer("403 No", 0, b""),
             Manner::Page => answer("200 OK", 6, b"<html>"),
+            Manner::Full => answer("507 Insufficient Storage", 0, b""),
         };
         if stream.write_all(&bytes).is_err() {
             return;
         }
         match manner {
-            Manner::Honest | Manner::OtherBytes | Manner::Denies | Manner::Page => {}
+            Manner::Honest | Manner::OtherBytes | Manner::Denies | Manner::Page | Manner::Full => {}
             Manner::Hangs | Manner::Silent => {
                 thread::sleep(Duration::from_secs(30));
                 return;
@@ -293,16 +298,25 @@ fn clouds_are_tried_again_and_never_believed() {
 
 #[test]
 fn a_server_that_takes_nothing_says_whether_to_try_again() {
-    for kind in [Kind::Web, Kind::Amazon, Kind::Microsoft, Kind::Google] {
+    for kind in [
+        Kind::Web,
+        Kind::Amazon,
+        Kind::Microsoft,
+        Kind::Google,
+        Kind::Dav,
+    ] {
         for (manners, again) in [
             (&[Manner::Busy][..], true),
             (&[Manner::Reset], true),
             (&[Manner::Denies], false),
+            (&[Manner::Full], false),
         ] {
             let remote = Server::start(manners).remote_of(kind);
             let error = remote.write("x", &mut &b"new"[..], 3).unwrap_err();
             assert_eq!(error.is_transient(), again, "{kind:?}: {error:?}");
             assert!(error.hint().is_some(), "{kind:?}: {error:?}");
+            let said = error.hint().is_some_and(|hint| hint.contains("make room"));
+            assert_eq!(said, manners == [Manner::Full], "{kind:?}: {error:?}");
             // In parts.
             let large = vec![0; 9 << 20];
             let error = remote

@@ -8,7 +8,7 @@ use std::thread;
 use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
 
 /// Answers what `answer` says to the path and the header lines of each request.
-fn serve(answer: impl Fn(&str, &[String]) -> String + Send + Sync + 'static) -> String {
+pub(crate) fn serve(answer: impl Fn(&str, &[String]) -> String + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let answer = Arc::new(answer);

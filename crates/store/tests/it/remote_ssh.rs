@@ -229,7 +229,7 @@ fn a_password_is_told_to_who_asks_for_it() {
 
 /// A remote whose line is the shell's: `SERVER` stands for OpenSSH's SFTP server, `TRY` for the
 /// number of the connection. `timeout` is in seconds.
-fn broken_line(sandbox: &Sandbox, text: &str, timeout: &str) -> Option<Box<dyn Remote>> {
+pub(crate) fn broken_line(sandbox: &Sandbox, text: &str, timeout: &str) -> Option<Box<dyn Remote>> {
     let server = peer("ssh/sftp-server")?;
     let counter = sandbox.write("connections", "");
     // The shell must not hold the line open for longer than what is in it.

@@ -1,27 +1,13 @@
 //! Disks that are full, read-only, or can share what two files have in common.
 
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use ketch_testkit::{CommandOutput, TestProject, peer};
+use camino::Utf8Path;
+use ketch_testkit::{CommandOutput, Mount, TestProject, peer};
 
-use super::mount::Mount;
 use super::{new_project, noise, sound};
 use crate::support::{project, say};
-
-/// Fills the disk but for `room` bytes; the filler goes when room is made.
-fn fill(mount: &Mount, room: usize) -> Utf8PathBuf {
-    let filler = mount.0.join("filler");
-    let mut file = fs_err::File::create(&filler).expect("a new file");
-    let mut written = 0;
-    while let Ok(()) = file.write_all(&[1; 4096]) {
-        written += 4096;
-    }
-    file.set_len((written - room) as u64).expect("shortened");
-    filler
-}
 
 fn full(project: &TestProject, arguments: &[&str], named: &str) {
     let output = project.ketch(arguments).failure(4);
@@ -43,7 +29,7 @@ fn a_full_cache_stops_add_and_commit_and_loses_nothing() {
     for number in 0..30 {
         project.write(format!("data/small/{number}"), noise(number, 9_000));
     }
-    let filler = fill(&mount, 1_500_000);
+    let filler = mount.fill(1_500_000);
     full(&project, &["add", "data"], ".dvc/cache/");
     assert!(!project.path("data.dvc").exists(), "nothing is recorded");
     fs_err::remove_file(&filler).expect("removed");
@@ -52,7 +38,7 @@ fn a_full_cache_stops_add_and_commit_and_loses_nothing() {
 
     project.write("data/more", noise(9, 700_000));
     let _ = project.ketch(["add", "--no-commit", "data"]).success();
-    let filler = fill(&mount, 300_000);
+    let filler = mount.fill(300_000);
     full(&project, &["commit", "data.dvc"], ".dvc/cache/");
     assert_eq!(
         fs_err::read(project.path("data/more")).unwrap(),
@@ -77,7 +63,7 @@ fn a_full_remote_and_a_full_cache_stop_a_transfer() {
         .ketch(["remote", "add", "-d", "st", store.as_str()])
         .success();
     let _ = project.ketch(["add", "data"]).success();
-    let filler = fill(&remote, 1_000_000);
+    let filler = remote.fill(1_000_000);
     full(&project, &["push"], "files/md5/");
     fs_err::remove_file(&filler).expect("removed");
     let _ = project.ketch(["push"]).success();
@@ -88,7 +74,7 @@ fn a_full_remote_and_a_full_cache_stop_a_transfer() {
     let Some(mount) = Mount::small(&cache) else {
         return;
     };
-    let filler = fill(&mount, 1_000_000);
+    let filler = mount.fill(1_000_000);
     full(&project, &["fetch"], ".dvc/cache/");
     fs_err::remove_file(&filler).expect("removed");
     let _ = project.ketch(["fetch"]).success();
@@ -108,7 +94,7 @@ fn a_full_work_tree_stops_a_checkout() {
         return;
     };
     project.write("work/data.dvc", record);
-    let filler = fill(&mount, 1_500_000);
+    let filler = mount.fill(1_500_000);
     full(&project, &["checkout"], "work/data/");
     sound(&project);
     fs_err::remove_file(&filler).expect("removed");

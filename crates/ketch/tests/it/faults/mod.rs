@@ -2,7 +2,6 @@
 
 mod disks;
 mod hostile;
-mod mount;
 mod names;
 mod neighbours;
 

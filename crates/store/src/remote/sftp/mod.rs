@@ -72,6 +72,8 @@ enum SftpError {
     Nonsense,
     /// The file was shorter than it said.
     Short,
+    /// There is no room for it.
+    Full,
 }
 
 impl From<Broken> for SftpError {
@@ -177,6 +179,7 @@ impl Sftp {
                 FailureKind::Permanent,
                 "the server answered something else than it was asked".to_owned(),
             ),
+            SftpError::Full => (FailureKind::Full, "the server's disk is full".to_owned()),
             SftpError::Short => (
                 FailureKind::Transient,
                 "the file ended before its end".to_owned(),
@@ -210,7 +213,10 @@ impl Sftp {
                 connection.open_new(&temporary)?
             }
             // Of a process with the same number, on another machine or long gone.
-            Err(SftpError::Status { code: 4, .. }) => {
+            Err(SftpError::Status {
+                code: packet::FAILURE,
+                ..
+            }) => {
                 let _ = connection.remove(&temporary);
                 connection.open_new(&temporary)?
             }
@@ -219,10 +225,12 @@ impl Sftp {
         let written = connection
             .send_file(&handle, source, size)
             .and_then(|()| connection.rename(&temporary, path));
-        if written.is_err() {
-            let _ = connection.remove(&temporary);
-        }
-        written
+        let Err(error) = written else { return Ok(()) };
+        // Servers say «failure» to this and to much else. Looked at before the room is free again.
+        let failed = matches!(&error, SftpError::Status { code, .. } if *code == packet::FAILURE);
+        let full = failed && connection.is_full(folder);
+        let _ = connection.remove(&temporary);
+        Err(if full { SftpError::Full } else { error })
     }
 }
 
@@ -438,6 +446,25 @@ impl Connection {
                 rename()
             }
             renamed => renamed,
+        }
+    }
+
+    /// Whether nothing more goes onto the disk that a folder is on; not if that cannot be told.
+    fn is_full(&self, folder: &str) -> bool {
+        const SPACE: &str = "statvfs@openssh.com";
+        /// What is left when nothing more can be written is less than a few blocks.
+        const FEW_BLOCKS: u64 = 64 << 10;
+        if !self.has(SPACE) {
+            return false;
+        }
+        let told = self.request(packet::EXTENDED, |request| {
+            request.bytes(SPACE.as_bytes()).bytes(folder.as_bytes())
+        });
+        match told {
+            Ok(Reply::Extended(body)) => {
+                packet::room(&body).is_some_and(|(bytes, files)| bytes < FEW_BLOCKS || files == 0)
+            }
+            _ => false,
         }
     }
 

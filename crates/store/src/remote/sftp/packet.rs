@@ -23,6 +23,7 @@ const HANDLE: u8 = 102;
 const DATA: u8 = 103;
 const NAME: u8 = 104;
 const ATTRS: u8 = 105;
+const EXTENDED_REPLY: u8 = 201;
 
 pub(super) const OPEN_READ: u32 = 0x01;
 /// Write, create, and fail if it is there.
@@ -30,6 +31,7 @@ pub(super) const OPEN_NEW: u32 = 0x02 | 0x08 | 0x20;
 
 pub(super) const NO_MORE: u32 = 1;
 pub(super) const NO_SUCH_FILE: u32 = 2;
+pub(super) const FAILURE: u32 = 4;
 pub(super) const PERMISSION_DENIED: u32 = 3;
 
 /// A packet longer than this is no packet: servers stay below 256 KiB.
@@ -92,11 +94,29 @@ impl Attributes {
 /// An answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Reply {
-    Status { code: u32, message: String },
+    Status {
+        code: u32,
+        message: String,
+    },
     Handle(Vec<u8>),
     Data(Vec<u8>),
     Names(Vec<(Vec<u8>, Attributes)>),
     Attributes(Attributes),
+    /// To one of OpenSSH's extensions.
+    Extended(Vec<u8>),
+}
+
+/// Room on a server's disk: blocks for us of so many bytes, and files for us.
+///
+/// OpenSSH's `statvfs@openssh.com`: eleven numbers, of which these are the second, fifth and eighth.
+pub(super) fn room(body: &[u8]) -> Option<(u64, u64)> {
+    let mut fields = Fields(body);
+    let mut numbers = [0; 8];
+    for number in &mut numbers {
+        *number = fields.long()?;
+    }
+    let [_, block, _, _, blocks, _, _, files] = numbers;
+    Some((block.saturating_mul(blocks), files))
 }
 
 /// The body of the next packet, from its type on.
@@ -158,6 +178,7 @@ pub(super) fn parse_reply(body: &[u8]) -> io::Result<(u32, Reply)> {
                 }
                 Reply::Names(names)
             }
+            EXTENDED_REPLY => Reply::Extended(fields.0.to_vec()),
             _ => return None,
         };
         Some((id, reply))
