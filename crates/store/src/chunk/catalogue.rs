@@ -226,13 +226,16 @@ impl Catalogue {
     /// Takes packs in that no index names: those of a push that was killed, say. What they hold need
     /// not be sent again; unless they are in the quarantine, and may be gone at any moment.
     pub(super) fn adopt(&mut self, source: &Source) -> Result<(), RemoteError> {
-        self.aside = loop {
-            match self.quarantined(source) {
+        let mut aside = self.quarantined(source);
+        for _ in 1..ATTEMPTS {
+            match &aside {
                 // It left the quarantine, and its packs may be in the list that was made before.
-                Err(error) if is_not_there(&error) => *self = Self::load(source)?,
-                aside => break aside?,
+                Err(error) if is_not_there(error) => *self = Self::load(source)?,
+                _ => break,
             }
-        };
+            aside = self.quarantined(source);
+        }
+        self.aside = aside?;
         let unknown: Vec<(Digest, u64)> = self
             .listing
             .packs

@@ -49,6 +49,8 @@ use crate::remote::{RemoteError, is_not_there};
 
 /// Whose marker is older was killed, in seconds.
 const A_WEEK: u64 = 7 * 24 * 60 * 60;
+/// How often markers that go are looked for again.
+const ATTEMPTS: usize = 5;
 /// A marker holds the time of its writing in seconds since 1970.
 const LONGEST: u64 = 40;
 
@@ -127,23 +129,27 @@ fn announce(source: &Source, folder: &str) -> Result<String, RemoteError> {
 
 /// One of the others' markers, after those that are too old were taken away.
 fn others(source: &Source, folder: &str, own: Option<&str>) -> Result<Option<String>, RemoteError> {
-    loop {
-        let keys = source.keys(folder)?;
-        let mut found = false;
-        for key in keys.iter().filter(|key| Some(key.as_str()) != own) {
-            found = true;
-            match is_too_old(source, key) {
-                Ok(true) => source.delete(key)?,
-                Ok(false) => return Ok(Some(key.clone())),
+    let mut last = None;
+    for _ in 0..ATTEMPTS {
+        last = None;
+        for key in source.keys(folder)? {
+            if Some(key.as_str()) == own {
+                continue;
+            }
+            match is_too_old(source, &key) {
+                Ok(true) => source.delete(&key)?,
+                Ok(false) => return Ok(Some(key)),
                 Err(error) if is_not_there(&error) => {}
                 Err(error) => return Err(error),
             }
+            last = Some(key);
         }
         // Another may have come since: only a list without any tells that there is none.
-        if !found {
-            return Ok(None);
+        if last.is_none() {
+            break;
         }
     }
+    Ok(last)
 }
 
 fn is_too_old(source: &Source, key: &str) -> Result<bool, RemoteError> {

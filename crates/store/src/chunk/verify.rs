@@ -43,8 +43,10 @@ impl ChunkedReport {
 }
 
 impl ChunkedRemote {
-    /// Reads every pack again and holds it against its name. Changes nothing.
+    /// Reads every pack again and holds it against its name. Changes nothing but what waits to be
+    /// settled, which is.
     pub fn verify(&self, reporter: &dyn Reporter) -> Result<ChunkedReport, RemoteError> {
+        self.commit()?;
         self.reload()?;
         let mut report = ChunkedReport::default();
         let packs = self.with_state(|state| {

@@ -72,7 +72,7 @@ impl ChunkedRemote {
     ) -> Result<(), RemoteError> {
         self.with_writing(|_, writing| writing.taking += 1)?;
         let taken = self.take_chunks(id, source, size);
-        self.with_writing(|_, writing| writing.taking -= 1)?;
+        self.with_writing(|_, writing| writing.taking = writing.taking.saturating_sub(1))?;
         taken
     }
 

@@ -261,6 +261,29 @@ fn a_push_that_was_taken_for_dead_says_so() {
 }
 
 #[test]
+fn who_looks_does_not_lose_what_waits() {
+    type Look = fn(&ChunkedRemote) -> Result<(), RemoteError>;
+    let sandbox = Sandbox::new();
+    let store = sandbox.root.join("store");
+    let ids = objects(&sandbox, &[b"one"]);
+    let looks: [Look; 4] = [
+        |remote| remote.verify(&Silent).map(drop),
+        |remote| remote.unused().map(drop),
+        |remote| remote.half_used().map(drop),
+        |remote| remote.empty_quarantine().map(drop),
+    ];
+    for look in looks {
+        let _ = fs_err::remove_dir_all(&store);
+        let remote = at(&store);
+        let key = ids[0].cache_path();
+        remote.write(&key, &mut &b"one"[..], 3).unwrap();
+        look(&remote).unwrap();
+        remote.settle().unwrap();
+        assert_readable(&sandbox, &store, &ids, "looked at");
+    }
+}
+
+#[test]
 fn two_clean_ups_do_not_run_at_once() {
     let sandbox = Sandbox::new();
     let store = sandbox.root.join("store");
