@@ -21,6 +21,7 @@ mod mutation;
 mod output;
 mod peer;
 mod project;
+mod seaweed;
 mod web_server;
 
 pub use forgotten::assert_no_forgotten_test_files;
@@ -30,4 +31,5 @@ pub use mutation::{run_within_limits, seeds, with_damage};
 pub use output::CommandOutput;
 pub use peer::peer;
 pub use project::TestProject;
+pub use seaweed::SeaweedFs;
 pub use web_server::WebServer;

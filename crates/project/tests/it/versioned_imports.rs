@@ -24,7 +24,7 @@ fn choice() -> RemoteChoice {
 }
 
 fn endpoint(server: &Server) -> (String, String) {
-    let url = format!("http://127.0.0.1:{}", server.port);
+    let url = format!("http://127.0.0.1:{}", server.port());
     ("endpointurl".to_owned(), url)
 }
 

@@ -1,82 +1,24 @@
 //! Remotes that keep versions: `SeaweedFS` with versions kept, beside DVC with its S3 part, and alone.
 
-use std::fmt::Write as _;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
+use std::process::Command;
 
-use camino::Utf8PathBuf;
 use ketch_project::{
     CheckoutOptions, History, Moved, PullOptions, RecordOptions, RemoteChoice, RemoteState,
     TransferSelection, checkout, fetch, pull, push, record, remote_fsck, remote_status, status,
 };
 use ketch_store::Silent;
-use ketch_testkit::peer;
+use ketch_testkit::{SeaweedFs, peer};
 
 use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
 use crate::transfer::{add_data, push_all, states};
 
-/// A server of its own without accounts, gone at the end of the test. Its bucket `ver` keeps versions,
-/// `plain` does not.
-pub(crate) struct Server {
-    child: Child,
-    guard: tempfile::TempDir,
-    pub(crate) port: u16,
-}
+/// A server without accounts. Its bucket `ver` keeps versions, `plain` does not.
+pub(crate) struct Server(SeaweedFs);
 
 impl Server {
     pub(crate) fn start() -> Option<Self> {
-        let program: Utf8PathBuf = peer("seaweedfs/bin/weed")?;
-        let guard = tempfile::tempdir().unwrap();
-        // All held at once, so that they differ; the server takes them a moment later.
-        let held: Vec<TcpListener> = (0..8)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let ports: Vec<u16> = held
-            .iter()
-            .map(|held| held.local_addr().unwrap().port())
-            .collect();
-        drop(held);
-        let mut command = Command::new(program);
-        command
-            .args([
-                "server",
-                "-ip=127.0.0.1",
-                "-ip.bind=127.0.0.1",
-                "-filer",
-                "-s3",
-            ])
-            .args(["-volume.max=20", "-master.volumeSizeLimitMB=64"])
-            // Ports that two servers could not share.
-            .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
-            .arg(format!("-dir={}", guard.path().display()));
-        let names = [
-            "master.port",
-            "master.port.grpc",
-            "volume.port",
-            "volume.port.grpc",
-            "filer.port",
-            "filer.port.grpc",
-            "s3.port",
-            "s3.port.grpc",
-        ];
-        for (name, port) in names.iter().zip(&ports) {
-            command.arg(format!("-{name}={port}"));
-        }
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let server = Self {
-            child,
-            guard,
-            port: ports[6],
-        };
+        let server = Self(SeaweedFs::start(None)?);
         let versions =
             "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
         server.until_done("ver", "");
@@ -87,40 +29,25 @@ impl Server {
     }
 
     pub(crate) fn until_done(&self, path: &str, body: &str) {
-        for _ in 0..600 {
-            if self.put(path, body) == Some(200) {
-                return;
-            }
-            sleep(Duration::from_millis(100));
-        }
-        panic!(
-            "no `{path}` on the server below `{}`",
-            self.guard.path().display()
-        );
+        let done = || self.put(path, body) == Some(200);
+        self.0.wait_until(path, done).unwrap();
+    }
+
+    /// Where S3 is.
+    pub(crate) fn port(&self) -> u16 {
+        self.0.s3
     }
 
     /// The status of the answer, if there is one.
     fn put(&self, path: &str, body: &str) -> Option<u16> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let mut text = String::new();
-        write!(
-            text,
-            "PUT /{path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-        .ok()?;
-        stream.write_all(text.as_bytes()).ok()?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).ok()?;
-        std::str::from_utf8(&answer).ok()?.get(9..)?.parse().ok()
+        self.0.request(self.0.s3, &format!("PUT /{path}"), body)
     }
 
     /// The section of a remote.
     fn remote(&self, name: &str, url: &str, option: &str) -> String {
         format!(
             "['remote \"{name}\"']\n    url = s3://{url}\n    endpointurl = http://127.0.0.1:{}\n    access_key_id = AK\n    secret_access_key = SK\n    {option}\n",
-            self.port
+            self.0.s3
         )
     }
 
@@ -130,13 +57,6 @@ impl Server {
             + &self.remote("ver", &format!("ver/{prefix}"), "version_aware = true")
             + &self.remote("wt", &format!("ver/{prefix}-tree"), "worktree = true");
         sandbox.write(".dvc/config", text);
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
