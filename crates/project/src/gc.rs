@@ -1,6 +1,7 @@
 //! Making room in the cache.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
@@ -26,6 +27,9 @@ pub struct GcOptions {
     /// A remote to collect in too. It has no quarantine but for the packs of a chunked one: objects
     /// that are collected there are gone.
     pub remote: Option<RemoteChoice>,
+    /// What was written to that remote after this time stays, whatever uses it: somebody may be
+    /// pushing it.
+    pub spared_since: Option<SystemTime>,
     /// A remote whose objects need not be kept in the cache, whatever uses them.
     pub not_what_is_on: Option<RemoteChoice>,
     pub failed: FailedCommits,
@@ -191,7 +195,14 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
         } else {
             named
         };
-        report.remote = Some(collect_remote(project, choice, wanted, options.mode)?);
+        let spared = options.spared_since;
+        report.remote = Some(collect_remote(
+            project,
+            choice,
+            wanted,
+            spared,
+            options.mode,
+        )?);
     }
     if options.mode == GcMode::Dry {
         return Ok(report);

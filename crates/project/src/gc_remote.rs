@@ -1,11 +1,15 @@
 //! Making room on a remote, and what a remote has.
 
 use std::collections::BTreeSet;
+use std::time::SystemTime;
 
 use ketch_dvc::ObjectId;
+use ketch_store::StoreError;
 use ketch_store::chunk::{ChunkedRemote, Cleaned, Repacked};
-use ketch_store::remote::{Remote, RemoteError, manifest_of, present};
-use ketch_store::{StoreError, remote::TransferOptions};
+use ketch_store::remote::{
+    Remote, RemoteError, TransferOptions, list_with_sizes, manifest_of, present, remove_objects,
+    written_since,
+};
 use serde::Serialize;
 
 use crate::gc::{GcMode, GcObject};
@@ -20,6 +24,8 @@ pub struct RemoteGarbage {
     pub size: u64,
     /// Objects that stay.
     pub kept: u64,
+    /// How many of these stay only because they are young.
+    pub young: u64,
     /// Of a chunked remote, what became of its packs.
     pub packs: Option<PackGarbage>,
 }
@@ -36,45 +42,39 @@ pub struct PackGarbage {
     pub deleted: Cleaned,
 }
 
-/// Deletes the objects that are not `wanted`, and lists them all the same in a dry run.
+/// Deletes the objects that are not `wanted`, those of DVC 2 too, and lists them all the same in a
+/// dry run.
 ///
 /// The manifests of wanted directories that only the remote has are read first: their files are
 /// wanted too. A directory's manifest is deleted before its files, so that what is interrupted
 /// leaves no directory that looks complete and is not.
+///
+/// Somebody may be pushing: the objects come first, and the commit that uses them later. What was
+/// written after `spared_since` stays therefore. That does not help a push which relies on an old
+/// object that nothing used until now; nothing on a remote could.
 pub(crate) fn collect_remote(
     project: &Project,
     choice: &RemoteChoice,
     wanted: BTreeSet<ObjectId>,
+    spared_since: Option<SystemTime>,
     mode: GcMode,
 ) -> Result<RemoteGarbage, ProjectError> {
     let (remote, options) = choice.chosen(project)?;
     let wanted = with_files(project, &*remote, options, wanted)?;
-    let mut found = Vec::new();
-    remote
-        .list("files/md5", &mut |key, size| {
-            if let Some(id) = object_of(key) {
-                found.push(GcObject { id, size });
-            }
-        })
-        .map_err(StoreError::from)?;
-    let mut garbage = RemoteGarbage {
-        remote: remote.name().to_owned(),
-        collected: Vec::new(),
-        size: 0,
-        kept: 0,
-        packs: None,
+    let mut found = list_with_sizes(&*remote, options).map_err(StoreError::from)?;
+    let all = found.len();
+    found.retain(|id, _| !wanted.contains(id));
+    let unused: Vec<ObjectId> = found.keys().cloned().collect();
+    let young = match spared_since {
+        Some(time) => written_since(&*remote, &unused, time, options).map_err(StoreError::from)?,
+        None => BTreeSet::new(),
     };
-    for object in found {
-        if wanted.contains(&object.id) {
-            garbage.kept += 1;
-        } else {
-            garbage.size += object.size;
-            garbage.collected.push(object);
-        }
-    }
-    garbage
-        .collected
-        .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
+    found.retain(|id, _| !young.contains(id));
+    let mut collected: Vec<GcObject> = found
+        .into_iter()
+        .map(|(id, size)| GcObject { id, size })
+        .collect();
+    collected.sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
     let chunked = choice.chosen_chunked(project)?;
     let mut deleted = Cleaned::default();
     if let (Some(chunked), GcMode::EmptyQuarantine) = (&chunked, mode) {
@@ -82,17 +82,20 @@ pub(crate) fn collect_remote(
         deleted = chunked.empty_quarantine().map_err(StoreError::from)?;
     }
     if mode != GcMode::Dry {
-        for object in &garbage.collected {
-            let key = object.id.cache_path();
-            remote.delete(&key).map_err(StoreError::from)?;
-        }
-        remote.settle().map_err(StoreError::from)?;
+        let ids: Vec<ObjectId> = collected.iter().map(|one| one.id.clone()).collect();
+        remove_objects(&*remote, &ids, options).map_err(StoreError::from)?;
     }
-    if let Some(chunked) = chunked {
-        let packs = collect_packs(&chunked, mode, deleted).map_err(StoreError::from)?;
-        garbage.packs = Some(packs);
-    }
-    Ok(garbage)
+    let packs = chunked
+        .map(|chunked| collect_packs(&chunked, mode, deleted).map_err(StoreError::from))
+        .transpose()?;
+    Ok(RemoteGarbage {
+        remote: remote.name().to_owned(),
+        size: collected.iter().map(|object| object.size).sum(),
+        kept: (all - collected.len()) as u64,
+        young: young.len() as u64,
+        collected,
+        packs,
+    })
 }
 
 fn collect_packs(
@@ -139,10 +142,4 @@ fn with_files(
         }
     }
     Ok(wanted)
-}
-
-/// `files/md5/ab/cdef…`; nothing of a key that is not an object's.
-fn object_of(key: &str) -> Option<ObjectId> {
-    let (prefix, rest) = key.strip_prefix("files/md5/")?.split_once('/')?;
-    ObjectId::parse(&format!("{prefix}{rest}")).ok()
 }

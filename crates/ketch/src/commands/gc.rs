@@ -1,5 +1,7 @@
 //! `ketch gc`
 
+use std::time::{Duration, SystemTime};
+
 use camino::Utf8PathBuf;
 use clap::Args;
 use jiff::civil::Date;
@@ -20,6 +22,10 @@ use crate::workspace::{open_project, remote_choice};
 /// `ketch fsck --repair` brings them back; `--empty-quarantine` deletes what earlier calls put
 /// there. What is to be kept has to be said; the work tree always is. Objects that other commits
 /// use stay too, unless forced.
+///
+/// On a remote, what was written within the last `--grace` hours stays: somebody may be pushing it
+/// who has not committed yet. Even so it is better to collect there when nobody pushes. A push that
+/// is at work may rely on an older object which nothing used before, and lose it.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct GcArgs {
@@ -66,6 +72,10 @@ pub(crate) struct GcArgs {
     /// Collect on the remote too; only a chunked one has a quarantine, for its packs
     #[arg(short, long)]
     cloud: bool,
+
+    /// Hours for which an object on the remote stays after it was written [default: 24; called `dvc`, 0 as there]
+    #[arg(long, value_name = "HOURS")]
+    grace: Option<u32>,
 
     /// The remote [default: `core.remote`]
     #[arg(short, long, value_name = "NAME")]
@@ -125,6 +135,7 @@ pub(super) fn run(
         },
         quarantine: folder_of_now(settings),
         remote: args.cloud.then(remote),
+        spared_since: spared_since(args, settings, printer),
         not_what_is_on: args.not_in_remote.then(remote),
         failed: if args.skip_failed {
             FailedCommits::Skip
@@ -172,6 +183,12 @@ pub(super) fn run(
             bytes(garbage.size),
             garbage.kept
         ));
+        if garbage.young > 0 {
+            printer.note(format_args!(
+                "{} of these stay only because they were written a short while ago; see `--grace`",
+                garbage.young
+            ));
+        }
         if let Some(packs) = &garbage.packs {
             tell_packs(packs, done, printer);
         }
@@ -228,6 +245,15 @@ fn tell_packs(packs: &PackGarbage, done: &str, printer: &Printer) {
             "no pack was deleted, as somebody pushes: if they were killed, remove `{marker}` from the remote"
         ));
     }
+}
+
+/// Since when what is written to a remote stays.
+fn spared_since(args: &GcArgs, settings: &Settings, printer: &Printer) -> Option<SystemTime> {
+    let usual = if printer.speaks_dvc() { 0 } else { 24 };
+    let hours = args.grace.unwrap_or(usual);
+    let grace = Duration::from_hours(hours.into());
+    let now = SystemTime::from(settings.clock.now());
+    (hours > 0).then(|| now.checked_sub(grace).unwrap_or(SystemTime::UNIX_EPOCH))
 }
 
 impl GcArgs {

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ketch_store::hash_bytes;
 use ketch_testkit::{TestProject, peer};
 
 use crate::personality::{Twin, link};
@@ -48,6 +49,23 @@ fn with_history() -> TestProject {
     let _ = project
         .ketch(["remote", "add", "-d", "st", "../store"])
         .success();
+    // DVC 2 left two objects, here and there; one of them is in use.
+    let old = hash_bytes(b"old\n").hex().to_owned();
+    for text in ["old\n", "old and unused\n"] {
+        let id = hash_bytes(text.as_bytes()).as_legacy();
+        for place in [project.path(".dvc/cache"), store(&project)] {
+            let path = place.join(id.cache_path());
+            fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs_err::write(&path, text).expect("written");
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o444);
+            fs_err::set_permissions(&path, mode).expect("set");
+        }
+    }
+    project.write(
+        "old.dvc",
+        format!("outs:\n- md5: {old}\n  size: 4\n  path: old\n"),
+    );
+    project.write(".gitignore", "/old\n");
     commit_data(&project, "2020-01-01", "first");
     let _ = project
         .git(["tag", "--annotate", "--message", "t", "t1"])
@@ -88,7 +106,7 @@ fn store(project: &TestProject) -> Utf8PathBuf {
 }
 
 fn object(store: &Utf8Path, text: &str) -> Utf8PathBuf {
-    store.join(ketch_store::hash_bytes(text.as_bytes()).cache_path())
+    store.join(hash_bytes(text.as_bytes()).cache_path())
 }
 
 /// Every object below a cache or a remote, by name.
@@ -187,11 +205,14 @@ fn each_rule_keeps_what_it_keeps_with_dvc() {
         left.push((line, compare(&mut twin, &programs, line)));
     }
     // The rules differ from each other, too.
-    let cached = |wanted: &str| {
+    let left = |wanted: &str| {
         let found = left.iter().find(|(line, _)| *line == wanted);
-        found.expect("it was run").1[0]
+        found.expect("it was run").1
     };
-    assert_eq!(cached("gc -w -f"), 4);
+    let cached = |wanted: &str| left(wanted)[0];
+    let [_, all] = left("gc -w -f");
+    assert_eq!(left("gc -w -c -f")[1], all - 1, "the unused one of DVC 2");
+    assert_eq!(cached("gc -w -f"), 5);
     assert!(cached("gc --all-experiments -f") > cached("gc --rev HEAD~1 -f"));
     assert!(cached("gc --date 2020-04-01 -f") > cached("gc --date 2020-08-01 -f"));
     assert!(cached("gc -A --not-in-remote -f -r st") < cached("gc -A -f"));
@@ -235,4 +256,45 @@ fn commits_that_cannot_be_read_are_left_out_only_if_asked_to() {
     assert!(skipped[0] < all[0], "{all:?} {skipped:?}");
     // A commit that nobody named does not matter.
     compare(&mut twin, &programs, "gc -w -f");
+}
+
+#[test]
+fn what_somebody_may_be_pushing_stays_on_the_remote() {
+    let project = project();
+    project.git_init();
+    let _ = project.ketch(["init", "-q"]).success();
+    let _ = project
+        .ketch(["remote", "add", "-d", "st", "../store"])
+        .success();
+    for text in ["old", "new", "in use"] {
+        project.write("one", text);
+        let _ = project.ketch(["add", "one"]).success();
+        let _ = project.ketch(["push"]).success();
+    }
+    let path = object(&store(&project), "old");
+    // Longer ago than a day by any clock.
+    let before = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000);
+    let file = fs_err::File::options()
+        .read(true)
+        .open(&path)
+        .expect("an object");
+    file.file().set_modified(before).expect("set");
+
+    let gc = |arguments: &[&str]| {
+        let all = [&["gc", "-w", "-c", "--json"], arguments].concat();
+        let done = project.ketch(all).success();
+        let report: serde_json::Value = serde_json::from_str(&done.stdout).expect("JSON");
+        let remote = &report["remote"];
+        let collected = remote["collected"].as_array().expect("a list").len();
+        (collected, remote["young"].as_u64(), remote["kept"].as_u64())
+    };
+    assert_eq!(gc(&["--dry"]), (1, Some(1), Some(2)));
+    assert_eq!(gc(&["--dry", "--grace", "400000"]), (0, Some(2), Some(3)));
+    assert!(path.exists(), "nothing was done");
+    assert_eq!(gc(&[]), (1, Some(1), Some(2)));
+    assert!(!path.exists());
+    let told = project.ketch(["gc", "-w", "-c"]).success();
+    assert!(told.stderr.contains("--grace"), "{told}");
+    assert_eq!(gc(&["--grace", "0"]), (1, Some(0), Some(1)));
+    assert!(object(&store(&project), "in use").exists());
 }

@@ -12,7 +12,9 @@ use super::lease::Leases;
 use super::reader::Blocks;
 use super::source::Source;
 use super::writer::Writing;
-use crate::remote::{Capabilities, FailureKind, Remote, RemoteError, Retry, is_not_there};
+use crate::remote::{
+    Capabilities, FailureKind, ObjectFacts, Remote, RemoteError, Retry, is_not_there,
+};
 
 /// Where objects in DVC's own layout are.
 const PLAIN: &str = "files/md5";
@@ -285,15 +287,31 @@ impl Remote for ChunkedRemote {
         }
     }
 
+    /// Nobody knows when an object was made of chunks that were there.
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
+        let size = match object(key).map(|id| self.known(&id)).transpose()? {
+            Some(Known::Yes(recipe)) => recipe.size,
+            Some(Known::New(size)) => size,
+            Some(Known::Incomplete(_) | Known::No) | None => return self.source.inner.facts(key),
+        };
+        Ok(Some(ObjectFacts {
+            size,
+            ..ObjectFacts::default()
+        }))
+    }
+
     fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
-        let prefix = format!("{}/", folder.trim_end_matches('/'));
+        let prefix = match folder.trim_end_matches('/') {
+            "" => String::new(),
+            folder => format!("{folder}/"),
+        };
         let mut keys: BTreeMap<String, u64> = BTreeMap::new();
         self.source.inner.list(folder, &mut |key, size| {
             if !key.starts_with("chunked/") {
                 keys.insert(key.to_owned(), size);
             }
         })?;
-        if prefix.starts_with("files/") {
+        if prefix.is_empty() || prefix.starts_with("files/") {
             self.with_state(|state| {
                 // What is not complete too: whoever looks for damage is to see it.
                 let old = state.catalogue.objects.iter();

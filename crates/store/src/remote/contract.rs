@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::time::SystemTime;
 
 use super::{RemoteError, Versions};
 
@@ -27,6 +28,8 @@ pub struct ObjectFacts {
     pub content_md5: Option<String>,
     /// When it was last written, in the server's words.
     pub modified: Option<String>,
+    /// When it was last written, by the server's clock.
+    pub modified_at: Option<SystemTime>,
 }
 
 /// A place that keeps objects under keys such as `files/md5/ab/cdef`.
@@ -50,8 +53,8 @@ pub trait Remote: fmt::Debug + Send + Sync {
         }))
     }
 
-    /// Calls `found` with the key and the size of everything below `folder`, in any order. A folder
-    /// that is not there is empty.
+    /// Calls `found` with the key and the size of everything below `folder`, in any order; `""` is
+    /// the whole remote. A folder that is not there is empty.
     fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError>;
 
     /// Writes an object's bytes into `sink` and says how many there were.
@@ -99,6 +102,15 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// What it can do with versions; nothing for one that keeps none.
     fn versions(&self) -> Option<&dyn Versions> {
         None
+    }
+}
+
+/// The key of a name in a folder; the folder `""` is the remote itself.
+pub(crate) fn below(folder: &str, name: &str) -> String {
+    if folder.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{folder}/{name}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opendal::{Builder, ErrorKind, HttpTransporter, Metadata, OperationContext, Operator};
 use tokio::runtime::Runtime;
@@ -315,6 +315,7 @@ impl Remote for ObjectService {
                 etag: metadata.etag().map(str::to_owned),
                 content_md5: metadata.content_md5().map(str::to_owned),
                 modified: metadata.last_modified().map(|time| time.to_string()),
+                modified_at: metadata.last_modified().map(SystemTime::from),
             })),
             Err(RemoteError::Failed {
                 kind: FailureKind::NotFound,

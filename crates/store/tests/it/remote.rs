@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
 use ketch_dvc::ObjectId;
 use ketch_store::remote::{
-    FailureKind, Remote, RemoteError, RemoteSettings, Retry, TransferOptions, compare, download,
-    open_remote, upload,
+    Capabilities, FailureKind, Remote, RemoteError, RemoteSettings, Retry, TransferOptions,
+    compare, download, list_with_sizes, open_remote, remove_objects, upload, written_since,
 };
 use ketch_store::{Cache, Durability, Original, Silent, StoreError, hash_bytes};
 
@@ -224,10 +225,130 @@ pub(crate) fn round_trip(remote: &dyn Remote, count: usize) {
     assert_eq!(seen.both.len(), total);
 }
 
+/// Objects of both layouts are listed, known by their age, and taken away.
+pub(crate) fn removal(remote: &dyn Remote) {
+    let sandbox = Sandbox::new();
+    let (directory, first, second) = two_files(&sandbox);
+    let wanted = [directory.clone()];
+    upload(&sandbox.cache, remote, &wanted, OPTIONS, &Silent).unwrap();
+    let old = hash_bytes(b"of DVC 2").as_legacy();
+    let stray = "ab/no object";
+    for key in [old.cache_path().as_str(), stray] {
+        remote.write(key, &mut &b"of DVC 2"[..], 8).unwrap();
+    }
+    remote.settle().unwrap();
+    let mut ids = vec![first, directory, old, second];
+    let there = || {
+        let found = list_with_sizes(remote, OPTIONS).unwrap();
+        ids.iter().filter(|id| found.contains_key(id)).count()
+    };
+    assert_eq!(there(), 4);
+    assert_eq!(list_with_sizes(remote, OPTIONS).unwrap()[&ids[2]], 8);
+    let hour = Duration::from_hours(1);
+    let now = SystemTime::now();
+    let young = written_since(remote, &ids, now - hour, OPTIONS).unwrap();
+    assert_eq!(young.len(), 4);
+    let young = written_since(remote, &ids, now + hour, OPTIONS).unwrap();
+    assert_eq!(young.len(), 0);
+    // What is gone already is no error.
+    ids.push(hash_bytes(b"never there"));
+    remove_objects(remote, &ids, OPTIONS).unwrap();
+    ids.pop();
+    remove_objects(remote, &ids, OPTIONS).unwrap();
+    let found = list_with_sizes(remote, OPTIONS).unwrap();
+    assert!(ids.iter().all(|id| !found.contains_key(id)));
+    assert_eq!(remote.size(stray).unwrap(), Some(8));
+    remote.delete(stray).unwrap();
+}
+
+/// A remote that does not delete some keys at first, or ever.
+#[derive(Debug)]
+struct Clinging {
+    inner: Box<dyn Remote>,
+    /// The key, how often it stays, and why.
+    stays: (String, usize, FailureKind),
+    tried: AtomicUsize,
+}
+
+impl Remote for Clinging {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
+        self.inner.size(key)
+    }
+
+    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
+        self.inner.list(folder, found)
+    }
+
+    fn read(&self, key: &str, sink: &mut dyn io::Write) -> Result<u64, RemoteError> {
+        self.inner.read(key, sink)
+    }
+
+    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
+        self.inner.write(key, source, size)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), RemoteError> {
+        let (stays, times, kind) = &self.stays;
+        if key == stays && self.tried.fetch_add(1, Ordering::Relaxed) < *times {
+            return Err(RemoteError::Failed {
+                remote: "here".to_owned(),
+                action: "delete",
+                object: key.to_owned(),
+                kind: *kind,
+                source: "broken on purpose".into(),
+            });
+        }
+        self.inner.delete(key)
+    }
+}
+
+#[test]
+fn deleting_is_tried_again_and_leaves_no_manifest_without_files() {
+    let (transient, denied) = (FailureKind::Transient, FailureKind::Denied);
+    // Which of directory and file clings, how often, why; what is left of directory and files.
+    for (directory_stays, times, kind, left) in [
+        (true, 2, transient, (0, 0)),
+        (false, 2, transient, (0, 0)),
+        (true, 99, transient, (1, 2)),
+        (true, 99, denied, (1, 2)),
+        (false, 99, denied, (0, 1)),
+    ] {
+        let sandbox = Sandbox::new();
+        let (directory, first, second) = two_files(&sandbox);
+        let inner = local(&sandbox.root.join("remote"));
+        let wanted = [directory.clone()];
+        upload(&sandbox.cache, &*inner, &wanted, OPTIONS, &Silent).unwrap();
+        let clings = if directory_stays { &directory } else { &first };
+        let remote = Clinging {
+            inner,
+            stays: (clings.cache_path(), times, kind),
+            tried: AtomicUsize::new(0),
+        };
+        let ids = [first, second, directory];
+        let result = remove_objects(&remote, &ids, OPTIONS);
+        assert_eq!(result.is_ok(), left == (0, 0), "{result:?}");
+        let found = list_with_sizes(&remote, OPTIONS).unwrap();
+        let directories = found.keys().filter(|id| id.is_directory()).count();
+        assert_eq!((directories, found.len() - directories), left);
+        if let Err(error) = result {
+            assert!(error.to_string().contains("delete"), "{error}");
+        }
+    }
+}
+
 #[test]
 fn a_directory_keeps_the_contract() {
     let sandbox = Sandbox::new();
     conformance(&*local(&sandbox.root.join("remote")));
+    removal(&*local(&sandbox.root.join("remote")));
     let url = format!("file://{}/other", sandbox.root);
     round_trip(&*open_remote(&RemoteSettings::new("r", url)).unwrap(), 300);
     let object = hash_bytes(b"").cache_path();

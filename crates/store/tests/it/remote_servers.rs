@@ -6,7 +6,7 @@ use ketch_testkit::SeaweedFs;
 
 use crate::Sandbox;
 use crate::chunked::chunked;
-use crate::remote::{conformance, round_trip};
+use crate::remote::{conformance, removal, round_trip};
 
 const CREDENTIALS: &str = r#"{"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
 
@@ -58,6 +58,7 @@ fn servers_keep_the_contract() {
         return;
     };
     conformance(&*server.s3());
+    removal(&*server.s3());
     // Enough to be listed instead of asked for one by one.
     round_trip(&*server.s3(), 600);
 
@@ -80,6 +81,7 @@ fn servers_keep_the_contract() {
         open_remote(&RemoteSettings::new("dav", url)).unwrap()
     };
     conformance(&*webdav("store"));
+    removal(&*webdav("store"));
     round_trip(&*webdav("store"), 20);
 
     // The chunked layout is a remote on top of either.

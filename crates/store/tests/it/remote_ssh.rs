@@ -13,7 +13,7 @@ use ketch_store::{Silent, StoreError, hash_bytes};
 use ketch_testkit::peer;
 
 use crate::Sandbox;
-use crate::remote::{OPTIONS, bytes, conformance, round_trip};
+use crate::remote::{OPTIONS, bytes, conformance, removal, round_trip};
 use crate::remote_clouds::{Running, free_port};
 
 /// A server that lets one key in, and a client that knows the server and nothing of the machine's.
@@ -123,6 +123,7 @@ fn ssh_keeps_the_contract() {
     };
     let remote = open_remote(&server.settings("key")).unwrap();
     conformance(&*remote);
+    removal(&*remote);
     round_trip(&*remote, 400);
     let object = hash_bytes(b"").cache_path();
     assert_eq!(server.sandbox.read(&format!("store/{object}")), "");

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use super::{RemoteError, RemoteSettings, Scheme};
 use crate::atomic::{temporary_beside, temporary_object};
 use crate::remote::stream::copy;
-use crate::remote::{Capabilities, Remote};
+use crate::remote::{Capabilities, ObjectFacts, Remote, below};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["file", "local"],
@@ -75,6 +75,18 @@ impl Remote for Local {
         }
     }
 
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
+        let Some(size) = self.size(key)? else {
+            return Ok(None);
+        };
+        let metadata = fs_err::metadata(self.root.join(key)).ok();
+        Ok(Some(ObjectFacts {
+            size,
+            modified_at: metadata.and_then(|metadata| metadata.modified().ok()),
+            ..ObjectFacts::default()
+        }))
+    }
+
     fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
         let mut folders = vec![folder.trim_end_matches('/').to_owned()];
         while let Some(folder) = folders.pop() {
@@ -88,7 +100,7 @@ impl Remote for Local {
                 let name = entry.file_name();
                 // Every key of ours is UTF-8, and a name that is not is nobody's object.
                 let Some(name) = name.to_str() else { continue };
-                let key = format!("{folder}/{name}");
+                let key = below(&folder, name);
                 let Ok(metadata) = entry.metadata() else {
                     continue;
                 };

@@ -14,12 +14,14 @@ use std::io::{self, Read, Write};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use connection::{Broken, Connection};
 use packet::{Attributes, Reply, Request};
 
-use super::{Capabilities, ConnectionTrouble, FailureKind, Remote, RemoteError};
+use super::{
+    Capabilities, ConnectionTrouble, FailureKind, ObjectFacts, Remote, RemoteError, below,
+};
 
 const JOBS: usize = 16;
 /// More names than any folder of objects has.
@@ -248,13 +250,23 @@ impl Remote for Sftp {
     }
 
     fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
+        Ok(self.facts(key)?.map(|facts| facts.size))
+    }
+
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
         let found = self
             .connection()
             .and_then(|connection| connection.stat(&self.path(key)));
         match found {
             Ok(attributes) if attributes.is_directory() => Ok(None),
             Ok(attributes) => match attributes.size {
-                Some(size) => Ok(Some(size)),
+                Some(size) => Ok(Some(ObjectFacts {
+                    size,
+                    modified_at: attributes
+                        .modified
+                        .map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds.into())),
+                    ..ObjectFacts::default()
+                })),
                 None => Err(self.failed("look up", key, SftpError::Nonsense)),
             },
             Err(SftpError::Status {
@@ -288,7 +300,7 @@ impl Remote for Sftp {
                 if hostile || name == "." || name == ".." || name.is_empty() {
                     continue;
                 }
-                let key = format!("{folder}/{name}");
+                let key = below(&folder, &name);
                 if attributes.is_directory() {
                     folders.push(key);
                 } else if !name.starts_with(crate::atomic::TEMPORARY_PREFIX) {

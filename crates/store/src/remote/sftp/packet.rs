@@ -75,6 +75,8 @@ pub(super) struct Attributes {
     pub(super) size: Option<u64>,
     /// As in `st_mode`, with the kind of file.
     pub(super) mode: Option<u32>,
+    /// When it was changed, in seconds since 1970.
+    pub(super) modified: Option<u32>,
 }
 
 impl Attributes {
@@ -227,8 +229,9 @@ impl<'a> Fields<'a> {
             attributes.mode = Some(self.number()?);
         }
         if has(0x08) {
-            // Times of access and change.
-            self.take(8)?;
+            // The time of access comes first.
+            self.take(4)?;
+            attributes.modified = Some(self.number()?);
         }
         if has(0x8000_0000) {
             for _ in 0..self.number()? {
@@ -279,6 +282,7 @@ mod tests {
         let attributes = Attributes {
             size: Some(5),
             mode: Some(0o100_644),
+            modified: Some(2),
         };
         assert_eq!(reply, Reply::Names(vec![(b"a".to_vec(), attributes)]));
         // Every shorter one is refused, none panics.
