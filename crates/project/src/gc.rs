@@ -162,9 +162,10 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
             add_files(project, ids)?;
         }
     }
+    // That the remote has it is no reason to delete it there.
+    let wanted_there: BTreeSet<ObjectId> = named.union(&reachable).cloned().collect();
     if let Some(choice) = &options.not_what_is_on {
-        let used = named.union(&reachable).cloned().collect();
-        let there = on_remote(project, choice, &used)?;
+        let there = on_remote(project, choice, &wanted_there)?;
         for ids in [&mut named, &mut reachable] {
             ids.retain(|id| !there.contains(id));
         }
@@ -190,16 +191,11 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
         .collected
         .sort_by_key(|object| (!object.id.is_directory(), object.id.clone()));
     if let Some(choice) = &options.remote {
-        let wanted = if options.reachable == Reachable::Keep {
-            named.union(&reachable).cloned().collect()
-        } else {
-            named
-        };
         let spared = options.spared_since;
         report.remote = Some(collect_remote(
             project,
             choice,
-            wanted,
+            wanted_there,
             spared,
             options.mode,
         )?);

@@ -3,6 +3,7 @@
 use ketch_dvc::ObjectId;
 use serde::Serialize;
 
+use super::remove::object_at;
 use super::stream::HashingSink;
 use super::workers::for_each;
 use super::{FailureKind, Remote, RemoteError, TransferOptions, is_not_there};
@@ -44,12 +45,7 @@ pub fn list_objects(
     options.retry.run(RemoteError::is_transient, || {
         let mut ids = Vec::new();
         remote.list("files/md5", &mut |key, _| {
-            let name = key.trim_start_matches("files/md5/").replacen('/', "", 1);
-            if let Ok(id) = ObjectId::parse(&name)
-                && id.cache_path() == key
-            {
-                ids.push(id);
-            }
+            ids.extend(object_at(key));
         })?;
         ids.sort();
         Ok(ids)

@@ -36,7 +36,7 @@ pub fn list_with_sizes(
 
 /// The object of a key, `files/md5/ab/cdef…` or of DVC 2 `ab/cdef…`; nothing where it is no
 /// object's.
-fn object_at(key: &str) -> Option<ObjectId> {
+pub(super) fn object_at(key: &str) -> Option<ObjectId> {
     let below = key.strip_prefix("files/md5/");
     let (prefix, rest) = below.unwrap_or(key).split_once('/')?;
     let id = ObjectId::parse(&format!("{prefix}{rest}")).ok()?;
