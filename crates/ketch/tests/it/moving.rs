@@ -141,3 +141,105 @@ fn what_the_remote_does_not_have_is_told_as_by_dvc() {
         Ends("data status --not-in-remote -r nosuch"),
     ]);
 }
+
+const CHAIN: &str = "stages:
+  first:
+    cmd: cat raw/in raw/in > one
+    deps: [raw/in]
+    outs: [one]
+  second:
+    cmd: cat one raw/in > two
+    deps: [one]
+    outs: [two]
+  third:
+    cmd: cat two one > three
+    deps: [two]
+    outs: [three]
+";
+
+/// Targets that stand for more than themselves.
+#[test]
+fn what_targets_depend_on_and_hold_is_moved_as_by_dvc() {
+    assert_same_answers(&[
+        Ends("init -q"),
+        Same("remote add -d st ../store"),
+        Write("raw/in", "in\n"),
+        Write("dvc.yaml", CHAIN),
+        Write("sub/x", "x\n"),
+        Write("sub/deep/y", "y\n"),
+        Write("sub/deep/z/1", "1\n"),
+        Ends("add -q raw/in sub/x sub/deep/y sub/deep/z"),
+        Ends("repro -q"),
+        Commit,
+        Lines("status -c -d second"),
+        Same("push -d second"),
+        Same("push -d third"),
+        Lines("status -c -R sub"),
+        Same("push -R sub/deep"),
+        Lines("status -c -R sub"),
+        Same("push -R sub"),
+        Same("push"),
+        Remove("../store"),
+        Same("push --glob s*b/x"),
+        Same("push --glob sub/deep/y*"),
+        Ends("push --glob nothing*"),
+        Same("push --glob **/x.dvc"),
+        Ends("push -R nosuch"),
+        Ends("push -d nosuch"),
+        Same("push"),
+        Remove(".dvc/cache"),
+        Remove("one"),
+        Remove("two"),
+        Remove("three"),
+        Remove("sub/x"),
+        Remove("sub/deep"),
+        Ends("checkout -d second"),
+        Same("fetch -R sub"),
+        Same("fetch -d second"),
+        Same("checkout -d second"),
+    ]);
+}
+
+#[test]
+fn what_targets_depend_on_and_hold_is_restored_and_recorded_as_by_dvc() {
+    assert_same_answers(&[
+        Ends("init -q"),
+        Write("raw/in", "in\n"),
+        Write("dvc.yaml", CHAIN),
+        Write("sub/x", "x\n"),
+        Write("sub/deep/y", "y\n"),
+        Write("sub/deep/z/1", "1\n"),
+        Ends("add -q raw/in sub/x sub/deep/y sub/deep/z"),
+        Ends("repro -q"),
+        Commit,
+        Remove("one"),
+        Remove("two"),
+        Remove("three"),
+        Lines("status -d second"),
+        Lines("status second"),
+        Lines("checkout -d second"),
+        Same("status -d second"),
+        Same("checkout third"),
+        Remove("sub/x"),
+        Remove("sub/deep/y"),
+        Remove("sub/deep/z"),
+        Lines("status -R sub"),
+        Lines("status -R sub/deep"),
+        Lines("checkout -R sub/deep"),
+        Same("status -R sub/deep"),
+        Lines("checkout -R sub"),
+        Same("checkout -R sub"),
+        Write("sub/x", "other\n"),
+        Write("sub/deep/y", "other\n"),
+        Same("commit -f -R sub/deep"),
+        Lines("status -R sub"),
+        Same("commit -f -R sub"),
+        Same("status -R sub"),
+        Write("one", "by hand\n"),
+        Ends("commit -f -d second"),
+        Lines("status -d third"),
+        Ends("commit -f -R nosuch"),
+        Ends("checkout -R nosuch"),
+        Ends("status -d nosuch"),
+    ]);
+}
