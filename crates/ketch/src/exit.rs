@@ -136,6 +136,16 @@ impl CommandError {
         self
     }
 
+    /// The same error where settings are looked for: outside of a project there are none, which DVC
+    /// calls a wrong setting.
+    #[must_use]
+    pub(crate) fn of_settings(mut self) -> Self {
+        if self.told.dvc == DvcFailure::NotARepository {
+            self.told.dvc = DvcFailure::Configuration;
+        }
+        self
+    }
+
     /// The same error with what was being done at the top.
     #[must_use]
     pub(crate) fn context(mut self, message: impl Into<String>) -> Self {

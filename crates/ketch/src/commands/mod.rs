@@ -139,9 +139,13 @@ pub(crate) fn run(
         Command::Freeze(args) => freeze::run(args, settings, printer),
         Command::Unfreeze(args) => freeze::run_unfreeze(args, settings, printer),
         Command::Unprotect(args) => unprotect::run(args, settings, printer),
-        Command::Remote(args) => remote::run(args, settings, printer),
+        Command::Remote(args) => {
+            remote::run(args, settings, printer).map_err(CommandError::of_settings)
+        }
         Command::Cache(args) => cache::run(args, settings, printer),
-        Command::Config(args) => config::run(args, settings, printer),
+        Command::Config(args) => {
+            config::run(args, settings, printer).map_err(CommandError::of_settings)
+        }
         Command::GitHook(args) => git_hook::run(args, settings, printer),
         Command::Root(args) => root::run(args, settings, printer),
         Command::Version(args) => Ok(version::run(args, settings, printer)),

@@ -33,7 +33,12 @@ const XDG_CACHE: &str = "XDG_CACHE_HOME";
 const HOME: &str = "HOME";
 
 /// The account's directory for configuration; DVC's settings of the account are in `dvc` in it.
+/// Counts only if it is absolute.
 const XDG_CONFIG: &str = "XDG_CONFIG_HOME";
+
+/// The machine's directories for configuration, with `:` between them; DVC's settings of the
+/// machine are in `dvc` in the first that is absolute.
+const XDG_CONFIG_DIRS: &str = "XDG_CONFIG_DIRS";
 
 /// The directories of DVC's settings of the account and of the machine, if they are elsewhere.
 const DVC_GLOBAL: &str = "DVC_GLOBAL_CONFIG_DIR";
@@ -84,13 +89,23 @@ pub(super) fn checkout_kind() -> Option<String> {
 
 /// Where DVC finds its settings outside of the project, by its own rules.
 pub(super) fn shared_settings(directory: &Utf8Path) -> SharedSettings {
-    let standard = read(XDG_CONFIG).map(Utf8PathBuf::from);
+    let standard = read(XDG_CONFIG)
+        .map(Utf8PathBuf::from)
+        .filter(|path| path.is_absolute());
     let home = || read(HOME).map(|home| directory.join(home).join(".config"));
     let global = read(DVC_GLOBAL)
         .map(|path| directory.join(path))
         .or_else(|| Some(standard.or_else(home)?.join("dvc")));
+    let machine = || {
+        let listed = read(XDG_CONFIG_DIRS)?;
+        let mut listed = listed.split(':').map(Utf8PathBuf::from);
+        listed.find(|path| path.is_absolute())
+    };
     let system = read(DVC_SYSTEM).map_or_else(
-        || Utf8PathBuf::from("/etc/xdg/dvc"),
+        || {
+            let machine = machine().unwrap_or_else(|| "/etc/xdg".into());
+            machine.join("dvc")
+        },
         |path| directory.join(path),
     );
     SharedSettings {

@@ -200,6 +200,11 @@ impl Twin {
 
     /// Both see the same environment, and settings of an account of their own.
     pub(crate) fn run(&self, line: &str) -> Answer {
+        self.answer(self.command(line))
+    }
+
+    /// A command that is not started yet.
+    pub(crate) fn command(&self, line: &str) -> Command {
         let like = self.project.ketch_command();
         let home = self.project.home();
         let mut command = Command::new(&self.program);
@@ -216,6 +221,10 @@ impl Twin {
                 None => command.env_remove(key),
             };
         }
+        command
+    }
+
+    pub(crate) fn answer(&self, mut command: Command) -> Answer {
         let output = command.output().expect("it runs");
         let text = |bytes: &[u8]| {
             let root = self.project.root();

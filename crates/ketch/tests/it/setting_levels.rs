@@ -1,0 +1,167 @@
+//! Settings of the machine and of the account, by DVC's rules about where they are.
+
+use camino::Utf8Path;
+use ketch_testkit::peer;
+
+use crate::personality::{Answer, Twin, link};
+use crate::support::project;
+
+fn said(answer: &Answer) -> (Option<i32>, String) {
+    (answer.code, answer.output.clone())
+}
+
+/// Two folders of settings, in each twin's home.
+fn write(twin: &Twin, folder: &str, text: &str) {
+    let path = twin.project.home().join(folder).join("dvc/config");
+    fs_err::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+    fs_err::write(path, text).expect("written");
+}
+
+#[test]
+fn the_four_levels_are_read_and_written_as_by_dvc() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
+    for line in [
+        // Outside of a project there are two levels.
+        "config --system core.checksum_jobs 1",
+        "config --global core.checksum_jobs 2",
+        "config core.checksum_jobs",
+        "config --system core.checksum_jobs",
+        "config --project core.checksum_jobs 3",
+        "config core.checksum_jobs 3",
+        "config --local core.checksum_jobs",
+        "remote add st ../store",
+        "remote list",
+        "config --list --show-origin",
+        "init -q",
+        "config core.checksum_jobs",
+        "config --project core.checksum_jobs 3",
+        "config core.checksum_jobs",
+        "config --local core.checksum_jobs 4",
+        "config core.checksum_jobs",
+        "config --list --show-origin",
+        "remote add --system -d machine ../of-the-machine",
+        "remote add --global account ../of-the-account",
+        "remote list",
+        "remote default",
+        "remote modify --system machine jobs 2",
+        "config --system --unset core.checksum_jobs",
+        "config --system core.checksum_jobs",
+        "config --system -l",
+        "config --global cache.type copy",
+        "remote default --local account",
+        "remote default",
+        "remote remove --system machine",
+        "remote list",
+    ] {
+        let answers = twins.each_ref().map(|twin| said(&twin.run(line)));
+        assert_eq!(answers[0], answers[1], "dvc {line}");
+        let files = twins.each_ref().map(|twin| {
+            ["machine", "account"].map(|level| {
+                let path = twin.project.home().join(level).join("config");
+                // Of one that is empty again DVC leaves a blank line.
+                let text = fs_err::read_to_string(path).unwrap_or_default();
+                text.trim().to_owned()
+            })
+        });
+        assert_eq!(files[0], files[1], "dvc {line}");
+    }
+}
+
+/// What the machine's settings say happens: a remote and a cache that the project does not name.
+#[test]
+fn settings_of_the_machine_count_in_every_project() {
+    let folder = project();
+    let twin = Twin::without_git(link(&folder.root()));
+    let store = twin.project.root().parent().expect("around").join("store");
+    let cache = twin.project.root().parent().expect("around").join("cache");
+    let text = format!(
+        "[core]\n    remote = far\n['remote \"far\"']\n    url = {store}\n[cache]\n    dir = {cache}\n    type = symlink\n"
+    );
+    let machine = twin.project.home().join("machine/config");
+    fs_err::create_dir_all(machine.parent().expect("a folder")).expect("a folder");
+    fs_err::write(machine, text).expect("written");
+    twin.project.write("f", "1\n");
+    for line in ["init -q --no-scm", "add -q f", "push -q"] {
+        let answer = twin.run(line);
+        assert_eq!(answer.code, Some(0), "{line}: {}", answer.errors);
+    }
+    let object = "files/md5/b0/26324c6904b2a9cb4b88d6d61c81d1";
+    assert!(store.join(object).is_file() && cache.join(object).is_file());
+    assert!(twin.project.path("f").is_symlink());
+    assert!(!twin.project.path(".dvc/cache").exists());
+    // The account's settings win.
+    let account = twin.project.home().join("account/config");
+    fs_err::create_dir_all(account.parent().expect("a folder")).expect("a folder");
+    fs_err::write(account, "[cache]\n    type = copy\n").expect("written");
+    assert_eq!(twin.run("checkout --relink").code, Some(0));
+    assert!(!twin.project.path("f").is_symlink());
+}
+
+#[test]
+fn the_standard_folders_are_found_as_by_dvc() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let twins = [
+        Twin::without_git(link(&folder.root())),
+        Twin::without_git(dvc),
+    ];
+    let jobs = |number: u8| format!("[core]\n    checksum_jobs = {number}\n");
+    for twin in &twins {
+        for (folder, number) in [("a", 1), ("b", 2), (".config", 3), ("c", 4)] {
+            write(twin, folder, &jobs(number));
+        }
+        // Where a relative folder would be.
+        twin.project.write("relative/dvc/config", jobs(9));
+    }
+    let in_home = |home: &Utf8Path, list: &str| {
+        let folders = list.split(':').map(|part| match part.strip_prefix('~') {
+            Some(rest) => format!("{home}{rest}"),
+            None => part.to_owned(),
+        });
+        folders.collect::<Vec<_>>().join(":")
+    };
+    for variables in [
+        vec![],
+        vec![("XDG_CONFIG_HOME", "~/a")],
+        vec![("XDG_CONFIG_HOME", "")],
+        vec![("XDG_CONFIG_HOME", "relative")],
+        vec![("XDG_CONFIG_HOME", "~/nothing")],
+        vec![
+            ("XDG_CONFIG_HOME", "~/a"),
+            ("DVC_GLOBAL_CONFIG_DIR", "~/c/dvc"),
+        ],
+        vec![("XDG_CONFIG_DIRS", "~/a:~/b")],
+        vec![("XDG_CONFIG_DIRS", "relative:~/b")],
+        vec![
+            ("XDG_CONFIG_DIRS", "~/b"),
+            ("DVC_SYSTEM_CONFIG_DIR", "~/c/dvc"),
+        ],
+        vec![("XDG_CONFIG_HOME", "~/a"), ("XDG_CONFIG_DIRS", "~/b")],
+    ] {
+        let answers = twins.each_ref().map(|twin| {
+            let home = twin.project.home();
+            ["config --list --show-origin", "config core.checksum_jobs"].map(|line| {
+                let mut command = twin.command(line);
+                for gone in [
+                    "DVC_GLOBAL_CONFIG_DIR",
+                    "DVC_SYSTEM_CONFIG_DIR",
+                    "XDG_CONFIG_HOME",
+                    "XDG_CONFIG_DIRS",
+                ] {
+                    command.env_remove(gone);
+                }
+                for (name, value) in &variables {
+                    command.env(name, in_home(&home, value));
+                }
+                said(&twin.answer(command))
+            })
+        });
+        assert_eq!(answers[0], answers[1], "{variables:?}");
+    }
+}
