@@ -1,15 +1,15 @@
 //! Where the objects of another repository's data may be.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::{Config, Manifest, ObjectId};
+use ketch_dvc::{CloudVersion, Config, Manifest, ObjectId};
 use ketch_store::remote::{
-    ConfigLevel, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport, download,
-    manifest_of,
+    ConfigLevel, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport,
+    VersionedObject, Versioning, download, download_versions, manifest_of,
 };
 use ketch_store::{Cache, Reporter, StoreError};
 
 use super::repository::{SourceRepository, Surroundings};
-use super::tree::SourceTree;
+use super::tree::{SourceOutput, SourceTree};
 use crate::paths::{join, read_if_there};
 use crate::{ProjectError, RemoteChoice};
 
@@ -18,6 +18,52 @@ pub(super) struct Places {
     cache: Option<RemoteSettings>,
     /// Why there is none is told only where it is needed.
     remote: Result<RemoteSettings, Option<RemoteError>>,
+    levels: Vec<ConfigLevel>,
+}
+
+/// Files that are recorded with their versions.
+pub(super) struct Versions {
+    /// The remote whose versions they are, as the project there calls it.
+    remote: String,
+    pub(super) objects: Vec<VersionedObject>,
+}
+
+impl Versions {
+    /// Those of an output whose content is asked for, or that are in a directory that is. Keys begin
+    /// at the output's project.
+    pub(super) fn wanted(output: &SourceOutput, ids: &[ObjectId]) -> Self {
+        let entry = &output.entry;
+        let path = output
+            .path
+            .strip_prefix(&output.project)
+            .unwrap_or(&output.path);
+        let whole = entry.md5.as_ref().is_some_and(|id| ids.contains(id));
+        let mut found = Self {
+            remote: String::new(),
+            objects: Vec::new(),
+        };
+        let mut put = |key: String, id: &ObjectId, version: Option<CloudVersion>| {
+            if let Some(version) = version.filter(|_| whole || ids.contains(id)) {
+                found.remote = version.remote;
+                found.objects.push(VersionedObject {
+                    key,
+                    id: id.clone(),
+                    version_id: version.version_id,
+                    etag: version.etag,
+                });
+            }
+        };
+        match (entry.versioned_files(), &entry.md5) {
+            (Some(files), _) => {
+                for file in files {
+                    put(format!("{path}/{}", file.relpath), &file.md5, file.version);
+                }
+            }
+            (None, Some(id)) => put(path.to_string(), id, entry.cloud_version()),
+            (None, None) => {}
+        }
+        found
+    }
 }
 
 impl Places {
@@ -43,6 +89,7 @@ impl Places {
         Ok(Self {
             cache: cache.map(|cache| RemoteSettings::new(title, cache)),
             remote: RemoteSettings::find(&levels, None).map_err(Some),
+            levels,
         })
     }
 
@@ -85,6 +132,41 @@ impl Places {
             Some(error) if !complete => Err(error.into()),
             _ => Ok(sum),
         }
+    }
+
+    /// Fetches what `cache` lacks by its versions; what is in the cache there comes from that first.
+    pub(super) fn fetch_versions(
+        &mut self,
+        cache: &Cache,
+        versions: &Versions,
+        choice: &RemoteChoice,
+        reporter: &dyn Reporter,
+    ) -> Result<TransferReport, ProjectError> {
+        let mut sum = TransferReport::default();
+        if let Some(settings) = &self.cache {
+            let ids: Vec<ObjectId> = versions.objects.iter().map(|one| one.id.clone()).collect();
+            let (remote, options) = open(settings, choice)?;
+            // What is damaged there may be whole on the remote.
+            sum = download(cache, &*remote, &ids, options, reporter).unwrap_or_default();
+        }
+        let settings = match &self.remote {
+            // What was chosen here may have another name than it had there.
+            Ok(settings)
+                if settings
+                    .versioning()
+                    .is_ok_and(|kind| kind != Versioning::None) =>
+            {
+                settings.clone()
+            }
+            _ => RemoteSettings::find(&self.levels, Some(&versions.remote))
+                .map_err(StoreError::from)?,
+        };
+        let (remote, options) = open(&settings, choice)?;
+        let wanted = &versions.objects;
+        let more = download_versions(cache, &*remote, wanted, options, reporter)?;
+        sum.objects += more.objects;
+        sum.bytes += more.bytes;
+        Ok(sum)
     }
 
     /// A directory's manifest, from wherever it is.

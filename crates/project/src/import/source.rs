@@ -10,7 +10,7 @@ use ketch_store::{Cache, Reporter};
 use super::ImportError;
 use super::address::shown;
 use super::blobs::BlobReader;
-use super::places::Places;
+use super::places::{Places, Versions};
 use super::repository::{SourceRepository, Surroundings};
 use super::spec::SourceSpec;
 use super::taken::{Taken, modern, modern_directory, size};
@@ -282,9 +282,6 @@ impl<'a> Source<'a> {
             how,
         };
         let entry = &output.entry;
-        if entry.files.is_some() || entry.cloud.is_some() {
-            return Err(refused("file by file for a remote that keeps versions").into());
-        }
         let Some(id) = &entry.md5 else {
             return Err(refused("without a hash").into());
         };
@@ -302,6 +299,11 @@ impl<'a> Source<'a> {
         cache: &Cache,
     ) -> Result<Manifest, ProjectError> {
         let choice = self.choice;
+        if let Some(found) = self.tree.outputs.get(output)
+            && let Some(manifest) = found.entry.versioned_manifest()
+        {
+            return Ok(manifest);
+        }
         if let Some(manifest) = self.places(output)?.manifest(cache, id, choice)? {
             return Ok(manifest);
         }
@@ -429,10 +431,25 @@ impl<'a> Source<'a> {
         let found = self.tree.outputs.get(output);
         let imported = found.and_then(|found| found.imported.clone());
         let path = found.map(|found| found.path.clone()).unwrap_or_default();
-        let fetched = match self.places(output)?.fetch(cache, ids, choice, reporter) {
-            Err(error) if imported.is_none() => return Err(error),
-            fetched => fetched.unwrap_or_default(),
-        };
+        let versions = found.map(|found| Versions::wanted(found, ids));
+        if let Some(manifest) = found.and_then(|found| found.entry.versioned_manifest()) {
+            cache.add_manifest(&manifest)?;
+        }
+        let places = self.places(output)?;
+        let mut fetched = TransferReport::default();
+        if let Some(versions) = versions.filter(|versions| !versions.objects.is_empty()) {
+            fetched = places.fetch_versions(cache, &versions, choice, reporter)?;
+        }
+        if absent(ids) > 0 {
+            match places.fetch(cache, ids, choice, reporter) {
+                Err(error) if imported.is_none() => return Err(error),
+                more => {
+                    let more = more.unwrap_or_default();
+                    fetched.objects += more.objects;
+                    fetched.bytes += more.bytes;
+                }
+            }
+        }
         if absent(ids) == 0 {
             return Ok(fetched);
         }

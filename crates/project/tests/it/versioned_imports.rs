@@ -1,15 +1,17 @@
 //! Imports from S3, with and without versions: from `SeaweedFS`, beside DVC with its S3 part, and alone.
 
 use ketch_project::{
-    Bringing, ImportError, OnExisting, ProjectError, PullOptions, RemoteChoice, UpdateDestination,
-    UpdateOptions, UpdateReport, UrlDestination, UrlImportOptions, VERSION_AWARE, import_url, pull,
-    push, update,
+    Bringing, GetOptions, ImportError, ImportOptions, OnExisting, Origin, ProjectError,
+    PullOptions, RemoteChoice, SourceListOptions, SourceSpec, UpdateDestination, UpdateOptions,
+    UpdateReport, UrlDestination, UrlImportOptions, VERSION_AWARE, get, import, import_url,
+    list_source, pull, push, update,
 };
 use ketch_store::Silent;
 use ketch_store::remote::RemoteEnvironment;
 
 use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
+use crate::transfer::{add_data, push_all};
 use crate::versioned_remotes::Server;
 
 /// With the account's credentials, which no record shows.
@@ -266,4 +268,91 @@ fn recorded_versions_come_back_from_where_they_are() {
         let error = pull(&sandbox.open(), &all, &Silent).unwrap_err();
         assert!(error.to_string().contains(hostile), "{error}");
     }
+}
+
+/// A repository that another one imports from: its data is on a remote that keeps versions, and its
+/// cache is gone.
+#[test]
+fn data_of_a_repository_with_versions_is_imported_as_by_dvc() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let source = Sandbox::new();
+    source.write("d/s/y", "2\n");
+    source.write("d/x", "1\n");
+    source.write("model.bin", "m\n");
+    for target in ["d", "model.bin"] {
+        add_data(&source.open(), target);
+    }
+    server.configure(&source, "shared");
+    push_all(&source.open());
+    source.commit("pushed");
+    // The newest versions are others than those that are recorded.
+    server.until_done("ver/shared/d/x", "changed");
+    for path in [".dvc/cache", "d", "model.bin"] {
+        source.remove(path);
+    }
+    let options = |sandbox: &Sandbox, path: &str, out: &str| ImportOptions {
+        source: SourceSpec::new(source.root.as_str(), None),
+        path: path.to_owned(),
+        out: Some(out.into()),
+        directory: sandbox.root.clone(),
+        existing: OnExisting::Refuse,
+        bringing: Bringing::Data,
+        transfer: RemoteChoice::default(),
+        trash: "now".to_owned(),
+    };
+    let paths = [
+        ("d", "all"),
+        ("d/s", "part"),
+        ("d/x", "one"),
+        ("model.bin", "m"),
+    ];
+    let ours = Sandbox::new();
+    let theirs = Sandbox::new();
+    let dvc = Dvc::find(&theirs);
+    for (path, out) in paths {
+        import(&ours.open(), &options(&ours, path, out), &Silent).unwrap();
+        if let Some(dvc) = &dvc {
+            dvc.run(
+                &theirs.root,
+                &["import", source.root.as_str(), path, "-o", out],
+            );
+            let record = format!("{out}.dvc");
+            assert_eq!(ours.read(&record), theirs.read(&record));
+        }
+    }
+    assert_eq!(ours.read("all/x"), "1\n");
+    assert_eq!(ours.read("part/y"), "2\n");
+    assert_eq!(ours.read("one"), "1\n");
+    assert_eq!(ours.read("m"), "m\n");
+
+    // A clone of the importing project gets it from there, too.
+    for path in [".dvc/cache", "all", "part", "one", "m"] {
+        ours.remove(path);
+    }
+    let report = pull(&ours.open(), &PullOptions::default(), &Silent).unwrap();
+    assert!(report.fetch.is_complete());
+    assert_eq!(ours.read("all/s/y"), "2\n");
+    let listed = list_source(&SourceListOptions {
+        source: SourceSpec::new(source.root.as_str(), None),
+        path: "d".to_owned(),
+        directory: ours.root.clone(),
+        levels: None,
+        origin: Origin::All,
+        transfer: RemoteChoice::default(),
+        scratch: ours.root.join(".dvc/tmp"),
+    });
+    assert_eq!(listed.unwrap().len(), 2);
+    let got = GetOptions {
+        source: SourceSpec::new(source.root.as_str(), None),
+        path: "d".to_owned(),
+        out: Some("got".into()),
+        directory: ours.root.clone(),
+        existing: OnExisting::Refuse,
+        transfer: RemoteChoice::default(),
+        scratch: ours.root.join(".dvc/tmp"),
+    };
+    get(&got, &Silent).unwrap();
+    assert_eq!(ours.read("got/x"), "1\n");
 }

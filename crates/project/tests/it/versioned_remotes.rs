@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Two remotes that keep versions in two ways; the first is the default one.
-    fn configure(&self, sandbox: &Sandbox, prefix: &str) {
+    pub(crate) fn configure(&self, sandbox: &Sandbox, prefix: &str) {
         let text = "[core]\n    remote = ver\n".to_owned()
             + &self.remote("ver", &format!("ver/{prefix}"), "version_aware = true")
             + &self.remote("wt", &format!("ver/{prefix}-tree"), "worktree = true");
