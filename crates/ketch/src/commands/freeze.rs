@@ -7,7 +7,7 @@ use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::targets::data_targets;
-use crate::workspace::{from_here, hint_to_record, open_project};
+use crate::workspace::{files_from_here, hint_to_record, open_project};
 
 /// Leave stages and imports as they are
 ///
@@ -75,10 +75,7 @@ fn set(
         printer.line(format_args!("{target}: {state}"));
     }
     if !changed_files.is_empty() {
-        let files: Vec<String> = changed_files
-            .iter()
-            .map(|file| from_here(&project, settings, file).into_string())
-            .collect();
+        let files = files_from_here(&project, settings, &changed_files);
         hint_to_record(
             printer,
             &project,

@@ -36,7 +36,7 @@ pub(crate) struct InitArgs {
 }
 
 impl InitArgs {
-    /// Whether they exclude each other, which DVC does not count as a failure to make a project.
+    /// Whether they exclude each other, which to DVC is another failure than one of making a project.
     pub(crate) fn contradict(&self) -> bool {
         self.subdir && self.no_scm
     }
@@ -47,18 +47,17 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let args_contradict = args.contradict();
+    if args.contradict() {
+        return Err(CommandError::user(
+            "`--no-scm` cannot be used with `--subdir`",
+        ));
+    }
     let InitArgs {
         force,
         subdir,
         no_scm,
         place,
     } = args;
-    if args_contradict {
-        return Err(CommandError::user(
-            "`--no-scm` cannot be used with `--subdir`",
-        ));
-    }
     let options = InitOptions {
         root: match place {
             Some(place) => settings.directory.join(place),
