@@ -23,6 +23,7 @@ mod parts;
 mod personality;
 mod pipeline;
 mod pre_commit;
+mod recipes;
 mod registry;
 mod setting_levels;
 mod support;
