@@ -3,6 +3,7 @@
 //!
 //! The command lines are those found in public workflows and in DVC's extension for VS Code.
 
+use std::fmt::Write as _;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -37,7 +38,7 @@ fn cook(recipe: &str, programs: &Utf8Path) -> Cooked {
         let base = project.root().parent().expect("a base").to_owned();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(base.as_str(), "BASE");
         output += &text(&said.stdout);
-        output += &format!("[ends with {:?}]\n", said.status.code());
+        let _ = writeln!(output, "[ends with {:?}]", said.status.code());
         errors += &text(&said.stderr);
     }
     Cooked { output, errors }
