@@ -146,14 +146,16 @@ impl Cache {
     ) -> Result<Vec<Wanted>, StoreError> {
         let wanted = |entry: &ManifestEntry| {
             check_relative(id, &entry.relpath)?;
+            let place = target.join(&entry.relpath);
+            let wanted = self.wanted(&entry.md5, place.clone(), entry.relpath.clone())?;
+            // Of another mode it is hashed, and made what it should be.
+            if wanted.file.mode == OBJECT_MODE {
+                return Ok(wanted);
+            }
             if !self.contains(&entry.md5) {
                 return Err(self.missing(&entry.md5));
             }
-            self.wanted(
-                &entry.md5,
-                target.join(&entry.relpath),
-                entry.relpath.clone(),
-            )
+            self.wanted(&entry.md5, place, entry.relpath.clone())
         };
         manifest.entries().par_iter().map(wanted).collect()
     }
@@ -166,6 +168,7 @@ impl Cache {
     ) -> Result<Wanted, StoreError> {
         let file = match WalkedFile::at(&self.object_path(id)) {
             Ok(file) => WalkedFile { relative, ..file },
+            Err(StoreError::NotRegular { .. }) => return Err(self.missing(id)),
             Err(StoreError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(self.missing(id));
             }

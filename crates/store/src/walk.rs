@@ -205,7 +205,8 @@ pub fn find_in_project(
     walker.git_ignore(true).git_exclude(true).require_git(false);
     let top = root.to_owned();
     walker.filter_entry(move |entry| {
-        let nested = entry.path() != top && entry.path().join(".dvc").is_dir();
+        let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let nested = is_directory && entry.path() != top && entry.path().join(".dvc").is_dir();
         !nested && !is_repository_internal(entry)
     });
     let mut found = Vec::new();

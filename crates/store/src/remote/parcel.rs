@@ -1,6 +1,6 @@
 //! Objects on their way, many small ones in one parcel: their bytes are hashed side by side.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use camino::Utf8Path;
@@ -81,8 +81,13 @@ impl Transfer<'_> {
         failed: &AtomicUsize,
     ) -> Vec<Result<(), Option<StoreError>>> {
         let contents: Vec<Vec<u8>> = if parcel.len() > 1 {
+            let read = |(id, size): &(ObjectId, u64)| -> io::Result<Vec<u8>> {
+                // What has another size has another hash.
+                let mut bytes = vec![0; usize::try_from(*size).unwrap_or_default()];
+                fs_err::File::open(self.cache.object_path(id))?.read_exact(&mut bytes)?;
+                Ok(bytes)
+            };
             // What cannot be read has its error when it is sent by itself.
-            let read = |(id, _): &(ObjectId, _)| fs_err::read(self.cache.object_path(id));
             parcel
                 .iter()
                 .map(|object| read(object).unwrap_or_default())
