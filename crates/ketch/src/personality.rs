@@ -109,6 +109,28 @@ impl SoftFailure {
     }
 }
 
+/// Asks on standard output and reads the answer from standard input, which may be a pipe. At the
+/// end of the input the answer is no.
+pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    let mut output = io::stdout().lock();
+    loop {
+        write!(output, "{question} [y/n]: ")?;
+        output.flush()?;
+        let mut answer = String::new();
+        if io::stdin().read_line(&mut answer)? == 0 {
+            return Ok(false);
+        }
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => writeln!(
+                output,
+                "Your response must be one of: ['yes', 'no', 'y', 'n']. Please try again."
+            )?,
+        }
+    }
+}
+
 fn parse_as_dvc(arguments: &[OsString]) -> Result<Cli, ExitCode> {
     let mut command = Cli::command()
         .name("dvc")

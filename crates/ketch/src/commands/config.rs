@@ -196,7 +196,12 @@ pub(super) fn run(
         }
         return Ok(ExitStatus::Success);
     };
-    let name = SettingName::parse(&name)?;
+    // DVC says nothing of what no level has, and has no level with a name that no setting has.
+    let silent = printer.speaks_dvc() && level.is_none();
+    let name = match SettingName::parse(&name) {
+        Err(_) if silent && value.is_none() && !unset => return Ok(ExitStatus::Success),
+        name => name?,
+    };
     match value {
         Some(value) => {
             let level = level.unwrap_or_default();
@@ -205,8 +210,7 @@ pub(super) fn run(
         None if unset => unset_setting(files, level.unwrap_or_default(), &name)?,
         None => {
             let Some(found) = setting(files, &name, level)? else {
-                // DVC says nothing of what no level has.
-                if printer.speaks_dvc() && level.is_none() {
+                if silent {
                     return Ok(ExitStatus::Success);
                 }
                 return Err(ketch_project::ProjectError::NotSet {

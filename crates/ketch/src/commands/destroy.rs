@@ -4,6 +4,7 @@ use clap::Args;
 use ketch_project::{Destruction, destroy};
 
 use crate::exit::{CommandError, ExitStatus};
+use crate::personality::confirmed;
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::workspace::open_project;
@@ -27,7 +28,9 @@ pub(super) fn run(
 ) -> Result<ExitStatus, CommandError> {
     let DestroyArgs { force } = args;
     let project = open_project(settings, printer)?;
-    let destruction = if force {
+    let question =
+        "This deletes all information about data and pipelines. Are you sure you want to continue?";
+    let destruction = if force || (printer.speaks_dvc() && confirmed(question)?) {
         Destruction::Confirmed
     } else {
         Destruction::Asked

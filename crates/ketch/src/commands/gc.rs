@@ -10,6 +10,7 @@ use ketch_project::{
 };
 
 use crate::exit::{CommandError, ExitStatus};
+use crate::personality::confirmed;
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::bytes;
@@ -110,10 +111,10 @@ pub(super) fn run(
     args.refuse_contradictions()?;
     let project = open_project(settings, printer)?;
     if printer.speaks_dvc() && !args.force && !args.dry && !args.keep().is_empty() {
-        printer.warning(
-            "what is not kept would be removed from the cache; `-f` confirms that it is to be",
-        );
-        return Ok(ExitStatus::Refused);
+        printer.warning("what is not kept is removed from the cache");
+        if !confirmed("Are you sure you want to proceed?")? {
+            return Ok(ExitStatus::Refused);
+        }
     }
     let remote = || remote_choice(settings, args.remote.clone(), args.jobs);
     let options = GcOptions {
@@ -123,7 +124,8 @@ pub(super) fn run(
             .iter()
             .map(|path| settings.directory.join(path))
             .collect(),
-        reachable: if args.force || (args.dry && printer.speaks_dvc()) {
+        // As DVC it was confirmed, or nothing is done.
+        reachable: if args.force || printer.speaks_dvc() {
             Reachable::Collect
         } else {
             Reachable::Keep

@@ -2,7 +2,7 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use ketch_project::{UpdateDestination, UpdateOptions, update};
+use ketch_project::{ImportError, ProjectError, UpdateDestination, UpdateOptions, update};
 
 use super::elsewhere::{tell_trash, transfer};
 use crate::exit::{CommandError, ExitStatus};
@@ -96,6 +96,11 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = update(&project, &options, &progress)?;
     drop(progress);
+    let nothing = report.updated.is_empty() && report.unchanged.is_empty();
+    if let (Some(file), true, false) = (report.others.first(), nothing, printer.speaks_dvc()) {
+        let file = file.clone();
+        return Err(ProjectError::from(ImportError::NotAnImport { file }).into());
+    }
     printer.json(&report);
     for one in &report.updated {
         let source = match &one.url {
@@ -112,6 +117,14 @@ pub(super) fn run(
             "'{}' didn't change, skipping",
             from_here(&project, settings, file)
         ));
+    }
+    if !printer.speaks_dvc() {
+        for file in &report.others {
+            printer.note(format_args!(
+                "'{}' is no import, skipping",
+                from_here(&project, settings, file)
+            ));
+        }
     }
     tell_trash(printer, &report.trashed, &options.trash);
     Ok(ExitStatus::Success)

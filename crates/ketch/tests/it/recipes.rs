@@ -93,11 +93,46 @@ fn compare(recipe: &str) {
 }
 
 #[test]
+fn repositories_made_again_and_taken_away() {
+    compare("begin-anew");
+}
+
+#[test]
+fn data_handled_by_scripts() {
+    compare("by-hand");
+}
+
+#[test]
 fn builds_that_ask_whether_something_changed() {
     compare("ci-gates");
 }
 
 #[test]
+fn builds_that_pull_and_push() {
+    compare("ci-pull");
+}
+
+#[test]
 fn an_editor() {
     compare("editor");
+}
+
+#[test]
+fn what_scripts_read_off() {
+    compare("inspect");
+}
+
+#[test]
+fn credentials_in_builds() {
+    compare("ci-credentials");
+}
+
+#[test]
+fn settings_by_scripts() {
+    compare("settings");
+}
+
+#[test]
+fn hooks_at_work() {
+    compare("hooks");
 }

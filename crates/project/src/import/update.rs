@@ -51,6 +51,8 @@ pub struct UpdateReport {
     pub updated: Vec<UpdatedImport>,
     /// `.dvc` files of imports that had nothing new.
     pub unchanged: Vec<Utf8PathBuf>,
+    /// Targets that are `.dvc` files of something else, and stay as they are.
+    pub others: Vec<Utf8PathBuf>,
     /// What was overwritten, saved nowhere, and is in the trash now.
     pub trashed: Vec<Utf8PathBuf>,
 }
@@ -82,7 +84,10 @@ pub fn update(
     let mut report = UpdateReport::default();
     let mut imports = Vec::new();
     for target in &options.targets {
-        imports.extend(find(project, target)?);
+        match find(project, target)? {
+            Found::Imports(found) => imports.extend(found),
+            Found::Other(file) => report.others.push(project.shown(&file)),
+        }
     }
     imports.sort_by(|left, right| left.file.cmp(&right.file));
     imports.dedup_by(|left, right| left.file == right.file);
@@ -182,7 +187,14 @@ impl Import {
     }
 }
 
-fn find(project: &Project, target: &Utf8Path) -> Result<Vec<Import>, ProjectError> {
+/// What a target stands for.
+enum Found {
+    Imports(Vec<Import>),
+    /// A `.dvc` file of something else.
+    Other(Utf8PathBuf),
+}
+
+fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
     let place = join(project.root(), target);
     let pointer = Utf8PathBuf::from(format!("{place}.dvc"));
     if place.is_dir() && !pointer.is_file() {
@@ -193,7 +205,7 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Vec<Import>, ProjectErro
         for file in files.into_iter().filter(|file| file.starts_with(&place)) {
             imports.extend(Import::read(project, &file)?);
         }
-        return Ok(imports);
+        return Ok(Found::Imports(imports));
     }
     let file = if place.extension() == Some("dvc") && place.is_file() {
         place
@@ -204,13 +216,10 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Vec<Import>, ProjectErro
         let index = crate::Index::load(project)?;
         return Err(index.unknown(project.shown(&join(project.root(), target)).as_str()));
     }
-    match Import::read(project, &file)? {
-        Some(import) => Ok(vec![import]),
-        None => Err(ImportError::NotAnImport {
-            file: project.shown(&file),
-        }
-        .into()),
-    }
+    Ok(match Import::read(project, &file)? {
+        Some(import) => Found::Imports(vec![import]),
+        None => Found::Other(file),
+    })
 }
 
 fn refuse(
