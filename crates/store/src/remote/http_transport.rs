@@ -139,11 +139,7 @@ impl BlockingTransport {
             ));
         }
         if parts.status == StatusCode::INSUFFICIENT_STORAGE {
-            return Err(Error::new(
-                ErrorKind::Unexpected,
-                "the server has no room for it (status 507)",
-            )
-            .set_source(io::Error::from(io::ErrorKind::StorageFull)));
+            return Err(no_room());
         }
         let length = parts
             .headers
@@ -316,6 +312,12 @@ impl Stream for Chunks {
             .set_source(error))),
         })
     }
+}
+
+/// The server's disk is full.
+pub(crate) fn no_room() -> Error {
+    let text = "the server has no room for it (status 507)";
+    Error::new(ErrorKind::Unexpected, text).set_source(io::Error::from(io::ErrorKind::StorageFull))
 }
 
 /// An exchange without an answer: worth trying again, unless the request itself was the trouble.

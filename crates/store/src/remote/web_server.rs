@@ -7,7 +7,7 @@ use std::mem;
 use opendal::raw::percent_encode_path;
 use ureq::http::{HeaderValue, Method, Request, StatusCode, header};
 
-use super::http_transport::{BlockingTransport, broken};
+use super::http_transport::{BlockingTransport, broken, no_room};
 use super::object_service::{Endpoint, ObjectService, failed};
 use super::{Capabilities, ObjectFacts, Remote, RemoteError};
 
@@ -94,6 +94,9 @@ impl WebServer {
                     method: method.to_string(),
                     status: status.to_string(),
                 });
+            }
+            Ok(StatusCode::INSUFFICIENT_STORAGE) => {
+                return Err(failed(self.name(), action, key, no_room()));
             }
             Ok(status) => status,
             Err(error) => return Err(failed(self.name(), action, key, broken(&error))),
