@@ -227,6 +227,22 @@ fn store(
     })
 }
 
+/// What `entry` records; of a directory, the list of its files is in the cache then.
+fn recorded<'a>(
+    project: &Project,
+    path: &Utf8Path,
+    entry: &'a OutputEntry,
+) -> Result<&'a ObjectId, ProjectError> {
+    let id = entry
+        .md5
+        .as_ref()
+        .ok_or_else(|| ProjectError::NotRecorded {
+            path: project.shown(path),
+        })?;
+    ensure_manifest(project, entry)?;
+    Ok(id)
+}
+
 /// Makes `path` what `entry` records, out of the cache. Overwrites.
 pub(crate) fn restore(
     project: &Project,
@@ -234,12 +250,7 @@ pub(crate) fn restore(
     entry: &OutputEntry,
     reporter: &dyn Reporter,
 ) -> Result<(), ProjectError> {
-    let Some(id) = &entry.md5 else {
-        return Err(ProjectError::NotRecorded {
-            path: project.shown(path),
-        });
-    };
-    ensure_manifest(project, entry)?;
+    let id = recorded(project, path, entry)?;
     let is_directory = path
         .symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir());
@@ -267,12 +278,7 @@ pub(crate) fn relink(
     entry: &OutputEntry,
     reporter: &dyn Reporter,
 ) -> Result<(), ProjectError> {
-    let Some(id) = &entry.md5 else {
-        return Err(ProjectError::NotRecorded {
-            path: project.shown(path),
-        });
-    };
-    ensure_manifest(project, entry)?;
+    let id = recorded(project, path, entry)?;
     if id.is_directory() {
         return Ok(project.cache().relink_directory(id, path, reporter)?);
     }

@@ -26,7 +26,8 @@ use crate::workspace::{open_project, remote_choice};
 ///
 /// On a remote, what was written within the last `--grace` hours stays: somebody may be pushing it
 /// who has not committed yet. Even so it is better to collect there when nobody pushes. A push that
-/// is at work may rely on an older object which nothing used before, and lose it.
+/// is at work may rely on an older object which nothing used before, and lose it. A chunked remote
+/// does not know when an object was written: there `--grace` spares nothing.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct GcArgs {

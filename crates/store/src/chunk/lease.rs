@@ -37,10 +37,10 @@
 //! that fails if there was a clean-up, and the next one sends what went. A clean-up that takes longer
 //! than that must not be followed by another.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use uuid::Uuid;
 
 use super::source::{Bounded, Source};
 use super::wire::Digest;
@@ -177,12 +177,5 @@ fn now() -> u64 {
 
 /// What nobody else has.
 pub(super) fn fresh() -> Digest {
-    let mut bytes = std::process::id().to_le_bytes().to_vec();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    bytes.extend(since.map_or(0, |since| since.as_nanos()).to_le_bytes());
-    for _ in 0..4 {
-        // Keyed by the system's random numbers, each time with another one.
-        bytes.extend(RandomState::new().build_hasher().finish().to_le_bytes());
-    }
-    Digest::of(&bytes)
+    Digest::of(Uuid::new_v4().as_bytes())
 }

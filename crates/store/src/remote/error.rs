@@ -119,7 +119,7 @@ pub enum RemoteError {
         remote: String,
         failed: usize,
         total: usize,
-        /// `sent` or `fetched`.
+        /// `sent`, `fetched` or `deleted`.
         done: &'static str,
         /// The first failure.
         source: Box<crate::StoreError>,
