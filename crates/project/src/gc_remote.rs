@@ -7,7 +7,7 @@ use ketch_dvc::ObjectId;
 use ketch_store::StoreError;
 use ketch_store::chunk::{ChunkedRemote, Cleaned, Repacked};
 use ketch_store::remote::{
-    Remote, RemoteError, TransferOptions, list_with_sizes, manifest_of, present, remove_objects,
+    Remote, RemoteError, TransferOptions, list_objects, manifest_of, present, remove_objects,
     written_since,
 };
 use serde::Serialize;
@@ -61,7 +61,7 @@ pub(crate) fn collect_remote(
 ) -> Result<RemoteGarbage, ProjectError> {
     let (remote, options) = choice.chosen(project)?;
     let wanted = with_files(project, &*remote, options, wanted)?;
-    let mut found = list_with_sizes(&*remote, options).map_err(StoreError::from)?;
+    let mut found = list_objects(&*remote, options).map_err(StoreError::from)?;
     let all = found.len();
     found.retain(|id, _| !wanted.contains(id));
     let unused: Vec<ObjectId> = found.keys().cloned().collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{Manifest, ManifestEntry, ObjectId, OutputEntry};
 use ketch_store::remote::{
-    ObjectVersion, Remote, RemoteError, RemoteSettings, TransferOptions, Versioning,
+    ObjectVersion, Remote, RemoteError, RemoteSettings, TransferOptions, Versioning, list_keys,
 };
 use ketch_store::{Cache, Original, Reporter, StoreError};
 
@@ -410,30 +410,35 @@ impl UrlSource {
     }
 
     fn list(&self) -> Result<Found, ProjectError> {
-        let Place::Remote { remote, key, .. } = &self.place else {
+        let Place::Remote {
+            remote,
+            key,
+            options,
+            ..
+        } = &self.place
+        else {
             return Err(self.nothing());
         };
         let mut files = Vec::new();
         let mut strange = None;
-        remote
-            .list(key, &mut |found, size| {
-                let below = match key.as_str() {
-                    "" => Some(found),
-                    key => found
-                        .strip_prefix(key)
-                        .and_then(|rest| rest.strip_prefix('/')),
-                };
-                match below {
-                    Some(below) if is_plain(below) => files.push(UrlFile {
-                        relpath: below.to_owned(),
-                        size,
-                    }),
-                    // The directory itself, as some stores list it.
-                    None | Some("") => {}
-                    Some(other) => strange = Some(other.to_owned()),
-                }
-            })
-            .map_err(StoreError::from)?;
+        let listed = list_keys(&**remote, key, *options).map_err(StoreError::from)?;
+        for (found, size) in listed {
+            let below = match key.as_str() {
+                "" => Some(found.as_str()),
+                key => found
+                    .strip_prefix(key)
+                    .and_then(|rest| rest.strip_prefix('/')),
+            };
+            match below {
+                Some(below) if is_plain(below) => files.push(UrlFile {
+                    relpath: below.to_owned(),
+                    size,
+                }),
+                // The directory itself, as some stores list it.
+                None | Some("") => {}
+                Some(other) => strange = Some(other.to_owned()),
+            }
+        }
         if let Some(name) = strange {
             return Err(self.strange(&name));
         }

@@ -76,7 +76,7 @@ pub fn remote_fsck(
     };
     let remote = choice.open(project, &settings)?;
     let listed = list_objects(&*remote, options).map_err(StoreError::from)?;
-    let mut ids: BTreeSet<ObjectId> = listed.into_iter().collect();
+    let mut ids: BTreeSet<ObjectId> = listed.into_keys().collect();
     let (outputs, _) = outputs(project, &[])?;
     let group = Group {
         remote,

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{ObjectId, StageLock};
-use ketch_store::remote::{Remote, RemoteError, TransferReport, download, upload};
+use ketch_store::remote::{
+    Remote, RemoteError, TransferOptions, TransferReport, download, list_keys, upload,
+};
 use ketch_store::{Durability, Reporter, StoreError, write_atomically_with};
 use serde::Serialize;
 
@@ -43,7 +45,7 @@ pub fn push_runs(
     let _lock = project.lock()?;
     let group = choice.one(project)?;
     let remote = &*group.remote;
-    let there = listed(remote)?;
+    let there = listed(remote, group.options)?;
     let mut moved = RunsMoved::on(remote);
     let (mut results, mut objects) = (Vec::new(), BTreeSet::new());
     for (key, path) in local(project)? {
@@ -88,7 +90,7 @@ pub fn fetch_runs(
     let remote = &*group.remote;
     let mut moved = RunsMoved::on(remote);
     let (mut results, mut objects) = (Vec::new(), BTreeSet::new());
-    for key in listed(remote)? {
+    for key in listed(remote, group.options)? {
         let path = project.cache().root().join(&key);
         // The name of a file is data from elsewhere: only one that we would make is taken.
         if !is_key(&key) {
@@ -162,17 +164,14 @@ fn local(project: &Project) -> Result<Vec<(String, Utf8PathBuf)>, ProjectError> 
     Ok(found)
 }
 
-fn listed(remote: &dyn Remote) -> Result<BTreeSet<String>, ProjectError> {
+fn listed(remote: &dyn Remote, options: TransferOptions) -> Result<BTreeSet<String>, ProjectError> {
     if !remote.capabilities().list {
         return Err(ProjectError::NoRunCache {
             remote: remote.name().to_owned(),
         });
     }
-    let mut found = BTreeSet::new();
-    remote
-        .list(FOLDER, &mut |key, _| _ = found.insert(key.to_owned()))
-        .map_err(StoreError::from)?;
-    Ok(found)
+    let keys = list_keys(remote, FOLDER, options).map_err(StoreError::from)?;
+    Ok(keys.into_keys().collect())
 }
 
 /// `runs/ab/ab…/cd…`

@@ -3,7 +3,6 @@
 use ketch_dvc::ObjectId;
 use serde::Serialize;
 
-use super::remove::object_at;
 use super::stream::HashingSink;
 use super::workers::for_each;
 use super::{FailureKind, Remote, RemoteError, TransferOptions, is_not_there};
@@ -30,26 +29,6 @@ pub struct DamagedObject {
     pub problem: String,
     /// What to do, in words.
     pub hint: Option<String>,
-}
-
-/// Every object of a remote, sorted.
-pub fn list_objects(
-    remote: &dyn Remote,
-    options: TransferOptions,
-) -> Result<Vec<ObjectId>, RemoteError> {
-    if !remote.capabilities().list {
-        return Err(RemoteError::NotListable {
-            remote: remote.name().to_owned(),
-        });
-    }
-    options.retry.run(RemoteError::is_transient, || {
-        let mut ids = Vec::new();
-        remote.list("files/md5", &mut |key, _| {
-            ids.extend(object_at(key));
-        })?;
-        ids.sort();
-        Ok(ids)
-    })
 }
 
 /// Reads these objects and hashes them. Changes nothing, on either side.

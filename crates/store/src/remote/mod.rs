@@ -19,6 +19,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod http_transport;
+mod listing;
 mod object_service;
 mod parcel;
 mod remove;
@@ -34,13 +35,14 @@ mod versions;
 mod web_server;
 mod workers;
 
-pub use check::{DamagedObject, RemoteCheck, check_objects, list_objects};
+pub use check::{DamagedObject, RemoteCheck, check_objects};
 pub(crate) use contract::below;
 pub use contract::{Capabilities, ObjectFacts, Remote};
 pub use environment::RemoteEnvironment;
 pub(crate) use error::to_send_anew;
 pub use error::{ConnectionTrouble, FailureKind, RemoteError};
-pub use remove::{list_with_sizes, remove_objects, written_since};
+pub use listing::{list_keys, list_objects};
+pub use remove::{remove_objects, written_since};
 pub use replicate::{Replicated, replicate};
 pub use retry::Retry;
 pub use scheme::{SCHEMES, Scheme, open_remote};

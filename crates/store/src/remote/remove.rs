@@ -1,48 +1,12 @@
 //! Taking objects away from a remote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use ketch_dvc::ObjectId;
 
 use super::workers::for_each;
 use super::{Remote, RemoteError, TransferOptions};
-
-/// Every object of a remote, those of DVC 2 too, with its size in bytes.
-///
-/// # Errors
-///
-/// [`RemoteError::NotListable`] where nobody can say what there is.
-pub fn list_with_sizes(
-    remote: &dyn Remote,
-    options: TransferOptions,
-) -> Result<BTreeMap<ObjectId, u64>, RemoteError> {
-    if !remote.capabilities().list {
-        return Err(RemoteError::NotListable {
-            remote: remote.name().to_owned(),
-        });
-    }
-    options.retry.run(RemoteError::is_transient, || {
-        let mut found = BTreeMap::new();
-        // DVC 2 has its objects beside the folder of DVC 3.
-        remote.list("", &mut |key, size| {
-            if let Some(id) = object_at(key) {
-                found.insert(id, size);
-            }
-        })?;
-        Ok(found)
-    })
-}
-
-/// The object of a key, `files/md5/ab/cdef…` or of DVC 2 `ab/cdef…`; nothing where it is no
-/// object's.
-pub(super) fn object_at(key: &str) -> Option<ObjectId> {
-    let below = key.strip_prefix("files/md5/");
-    let (prefix, rest) = below.unwrap_or(key).split_once('/')?;
-    let id = ObjectId::parse(&format!("{prefix}{rest}")).ok()?;
-    let id = if below.is_some() { id } else { id.as_legacy() };
-    (id.cache_path() == key).then_some(id)
-}
 
 /// Which of the objects were written after `time`, by the remote's clock. Those of which nobody
 /// knows are not among them.
@@ -110,37 +74,4 @@ pub fn remove_objects(
 
 fn jobs(remote: &dyn Remote, options: TransferOptions) -> usize {
     options.jobs.unwrap_or(remote.capabilities().jobs).max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_objects_are_taken_for_objects() {
-        let hash = "d41d8cd98f00b204e9800998ecf8427e";
-        let (prefix, rest) = hash.split_at(2);
-        let found = |key: &str| object_at(key).map(|id| id.is_legacy());
-        assert_eq!(found(&format!("files/md5/{prefix}/{rest}")), Some(false));
-        assert_eq!(
-            found(&format!("files/md5/{prefix}/{rest}.dir")),
-            Some(false)
-        );
-        assert_eq!(found(&format!("{prefix}/{rest}")), Some(true));
-        assert_eq!(found(&format!("{prefix}/{rest}.dir")), Some(true));
-        for key in [
-            String::new(),
-            rest.to_owned(),
-            hash.to_owned(),
-            format!("{prefix}/{}", rest.to_uppercase()),
-            format!("{prefix}/{rest}.unpacked"),
-            format!("a/{prefix}/{rest}"),
-            format!("runs/{prefix}/{rest}"),
-            format!("files/md5/{hash}"),
-            format!("files/{prefix}/{rest}"),
-            format!("d/{}{rest}", &prefix[1..]),
-        ] {
-            assert_eq!(found(&key), None, "{key}");
-        }
-    }
 }

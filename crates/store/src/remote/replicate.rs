@@ -39,7 +39,7 @@ pub fn replicate(
     };
     let wanted = match wanted {
         Replicated::These(ids) => ids.to_vec(),
-        Replicated::All => list_objects(from, options)?,
+        Replicated::All => list_objects(from, options)?.into_keys().collect(),
     };
     let mut report = TransferReport::default();
     let (directories, files): (BTreeSet<ObjectId>, BTreeSet<ObjectId>) =

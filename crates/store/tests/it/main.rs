@@ -10,6 +10,7 @@ mod full_disk;
 mod links;
 mod remote;
 mod remote_clouds;
+mod remote_doubles;
 mod remote_faults;
 mod remote_http;
 mod remote_servers;

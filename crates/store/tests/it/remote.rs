@@ -1,19 +1,19 @@
 //! What every remote must do, and transfers to a local one.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::{Duration, SystemTime};
 
 use camino::Utf8Path;
 use ketch_dvc::ObjectId;
 use ketch_store::remote::{
-    Capabilities, FailureKind, Remote, RemoteError, RemoteSettings, Retry, TransferOptions,
-    compare, download, list_with_sizes, open_remote, remove_objects, upload, written_since,
+    FailureKind, Remote, RemoteError, RemoteSettings, Retry, TransferOptions, compare, download,
+    list_keys, list_objects, open_remote, remove_objects, upload, written_since,
 };
 use ketch_store::{Cache, Durability, Original, Silent, StoreError, hash_bytes};
 
+use crate::remote_doubles::{Breaking, Clinging, Patient, Stuttering};
 use crate::{Sandbox, overwrite};
 
 /// No waiting in tests.
@@ -42,20 +42,10 @@ pub(crate) fn bytes(length: usize) -> Vec<u8> {
         .collect()
 }
 
-/// Some bytes, then an error.
-struct Breaking<'a>(&'a [u8]);
-
-impl Read for Breaking<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.0.read(buffer)? {
-            0 => Err(io::Error::other("broken on purpose")),
-            read => Ok(read),
-        }
-    }
-}
-
 /// The contract, on an empty remote.
 pub(crate) fn conformance(remote: &dyn Remote) {
+    // A server may hang up whenever it likes; callers ask again, and so does this one.
+    let remote = &Patient(remote);
     let read = |key: &str| {
         let mut sink = Vec::new();
         remote.read(key, &mut sink).map(|size| {
@@ -239,11 +229,11 @@ pub(crate) fn removal(remote: &dyn Remote) {
     remote.settle().unwrap();
     let mut ids = vec![first, directory, old, second];
     let there = || {
-        let found = list_with_sizes(remote, OPTIONS).unwrap();
+        let found = list_objects(remote, OPTIONS).unwrap();
         ids.iter().filter(|id| found.contains_key(id)).count()
     };
     assert_eq!(there(), 4);
-    assert_eq!(list_with_sizes(remote, OPTIONS).unwrap()[&ids[2]], 8);
+    assert_eq!(list_objects(remote, OPTIONS).unwrap()[&ids[2]], 8);
     let hour = Duration::from_hours(1);
     let now = SystemTime::now();
     let young = written_since(remote, &ids, now - hour, OPTIONS).unwrap();
@@ -255,58 +245,31 @@ pub(crate) fn removal(remote: &dyn Remote) {
     remove_objects(remote, &ids, OPTIONS).unwrap();
     ids.pop();
     remove_objects(remote, &ids, OPTIONS).unwrap();
-    let found = list_with_sizes(remote, OPTIONS).unwrap();
+    let found = list_objects(remote, OPTIONS).unwrap();
     assert!(ids.iter().all(|id| !found.contains_key(id)));
     assert_eq!(remote.size(stray).unwrap(), Some(8));
     remote.delete(stray).unwrap();
 }
 
-/// A remote that does not delete some keys at first, or ever.
-#[derive(Debug)]
-struct Clinging {
-    inner: Box<dyn Remote>,
-    /// The key, how often it stays, and why.
-    stays: (String, usize, FailureKind),
-    tried: AtomicUsize,
-}
-
-impl Remote for Clinging {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
-        self.inner.size(key)
-    }
-
-    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
-        self.inner.list(folder, found)
-    }
-
-    fn read(&self, key: &str, sink: &mut dyn io::Write) -> Result<u64, RemoteError> {
-        self.inner.read(key, sink)
-    }
-
-    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
-        self.inner.write(key, source, size)
-    }
-
-    fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        let (stays, times, kind) = &self.stays;
-        if key == stays && self.tried.fetch_add(1, Ordering::Relaxed) < *times {
-            return Err(RemoteError::Failed {
-                remote: "here".to_owned(),
-                action: "delete",
-                object: key.to_owned(),
-                kind: *kind,
-                source: "broken on purpose".into(),
-            });
+#[test]
+fn a_listing_that_breaks_off_is_asked_for_again() {
+    for (breaks, comes) in [(0, true), (2, true), (3, false)] {
+        let sandbox = Sandbox::new();
+        let remote = Stuttering {
+            inner: local(&sandbox.root.join("remote")),
+            breaks,
+            tried: AtomicUsize::new(0),
+        };
+        for key in ["a/1", "a/2", "b"] {
+            remote.write(key, &mut &b"xy"[..], 2).unwrap();
         }
-        self.inner.delete(key)
+        let found = list_keys(&remote, "a", OPTIONS);
+        if comes {
+            let all = [("a/1".to_owned(), 2), ("a/2".to_owned(), 2)];
+            assert_eq!(found.unwrap(), BTreeMap::from(all));
+        } else {
+            assert!(found.unwrap_err().to_string().contains("list"));
+        }
     }
 }
 
@@ -335,7 +298,7 @@ fn deleting_is_tried_again_and_leaves_no_manifest_without_files() {
         let ids = [first, second, directory];
         let result = remove_objects(&remote, &ids, OPTIONS);
         assert_eq!(result.is_ok(), left == (0, 0), "{result:?}");
-        let found = list_with_sizes(&remote, OPTIONS).unwrap();
+        let found = list_objects(&remote, OPTIONS).unwrap();
         let directories = found.keys().filter(|id| id.is_directory()).count();
         assert_eq!((directories, found.len() - directories), left);
         if let Err(error) = result {
