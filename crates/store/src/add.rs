@@ -170,12 +170,12 @@ impl Cache {
             let mut stored = Vec::with_capacity(files.len());
             for (at, (file, known)) in files.iter().zip(&batch.known).enumerate() {
                 let id = ObjectId::file_from_digest(known.digest);
-                let absent = !self.contains(&id);
-                let adopted = absent && self.adopt(links, file, known, original)?;
-                let fresh = absent
-                    && (adopted
-                        || self.clone_settled(links, file, known, &id)
-                        || self.write_object(&id, batch.content(at), durability)?);
+                // Most often it is new; a link that is refused tells as much as a look before it.
+                let adopted = self.adopt(links, file, known, original)?;
+                let fresh = adopted
+                    || !self.contains(&id)
+                        && (self.clone_settled(links, file, known, &id)
+                            || self.write_object(&id, batch.content(at), durability)?);
                 let known = *known;
                 stored.push(Stored {
                     known,

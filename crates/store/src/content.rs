@@ -1,12 +1,15 @@
 //! What files and directories hash to: known from the index, or read, small files in batches.
 
-use std::io::{self, Read};
+use std::io;
 
 use camino::Utf8Path;
 use fs_err::File;
 use ketch_dvc::{Manifest, ManifestEntry, ObjectId};
 use rayon::prelude::*;
+use rustix::buffer::spare_capacity;
+use rustix::io::Errno;
 
+use crate::atomic::named;
 use crate::digest::{Digest, digest_many};
 use crate::hash::{collect, copy_hashed};
 use crate::state_format::{Known, Tree};
@@ -314,19 +317,21 @@ impl Batch {
 /// Appends a small file's bytes. Its size and its times must be the same before and after.
 fn read_whole(file: &WalkedFile, bytes: &mut Vec<u8>) -> Result<Stamp, StoreError> {
     let start = bytes.len();
-    let mut handle = File::open(&file.path)?;
-    bytes.resize(start + file.stamp.size as usize, 0);
-    match handle.read_exact(bytes.get_mut(start..).unwrap_or_default()) {
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(StoreError::ChangedWhileRead {
-                path: file.path.clone(),
-            });
+    let handle = File::open(&file.path)?;
+    // Into room that nobody has filled with zeros before.
+    let mut missing = file.stamp.size as usize;
+    bytes.reserve(missing);
+    while missing > 0 {
+        match rustix::io::read(&handle, spare_capacity(bytes)) {
+            // Shorter than it was.
+            Ok(0) => break,
+            Ok(read) => missing = missing.saturating_sub(read),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(named(&file.path, "read", &error.into()).into()),
         }
-        read => read?,
     }
-    // Growth shows here: the size is part of the stamp.
     let after = Stamp::of(&handle.metadata()?);
-    if !after.same_but_change_time(file.stamp) {
+    if (bytes.len() - start) as u64 != file.stamp.size || !after.same_but_change_time(file.stamp) {
         return Err(StoreError::ChangedWhileRead {
             path: file.path.clone(),
         });
