@@ -46,6 +46,16 @@ pub struct Identity {
 pub struct Git {
     directory: Utf8PathBuf,
     presence: Presence,
+    /// Where it is, once that was asked.
+    work_tree: Option<WorkTree>,
+}
+
+/// A work tree's place.
+#[derive(Debug, Clone)]
+struct WorkTree {
+    top: Utf8PathBuf,
+    /// Of the work tree that has the repository itself; another one where this one is linked to it.
+    main_top: Utf8PathBuf,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,9 +68,12 @@ enum Presence {
 impl Git {
     /// Git in the repository that `directory` belongs to; fails if it belongs to none.
     pub fn open(directory: &Utf8Path) -> Result<Self, ProjectError> {
-        let git = Self::at(directory);
-        match git.top_level() {
-            Ok(_) => Ok(git),
+        let mut git = Self::at(directory);
+        match git.find_work_tree() {
+            Ok(found) => {
+                git.work_tree = Some(found);
+                Ok(git)
+            }
             Err(ProjectError::Git { .. }) => Err(ProjectError::NotAGitRepository {
                 path: directory.to_owned(),
             }),
@@ -73,6 +86,7 @@ impl Git {
         Self {
             directory: directory.to_owned(),
             presence: Presence::Used,
+            work_tree: None,
         }
     }
 
@@ -82,6 +96,7 @@ impl Git {
         Self {
             directory: directory.to_owned(),
             presence: Presence::Declined,
+            work_tree: None,
         }
     }
 
@@ -97,19 +112,45 @@ impl Git {
 
     /// The top of the work tree.
     pub fn top_level(&self) -> Result<Utf8PathBuf, ProjectError> {
-        Ok(Utf8PathBuf::from(line(
-            self.run(&["rev-parse", "--show-toplevel"])?,
-        )))
+        match &self.work_tree {
+            Some(found) => Ok(found.top.clone()),
+            None => self.find_work_tree().map(|found| found.top),
+        }
     }
 
     /// The top of the main work tree, which a linked one shares its repository with.
     pub fn main_top_level(&self) -> Result<Utf8PathBuf, ProjectError> {
-        let listed = self.run(&["worktree", "list", "--porcelain", "-z"])?;
-        let first = listed
-            .split('\0')
-            .next()
-            .and_then(|text| text.strip_prefix("worktree "));
-        first.map_or_else(|| self.top_level(), |path| Ok(Utf8PathBuf::from(path)))
+        match &self.work_tree {
+            Some(found) => Ok(found.main_top.clone()),
+            None => self.find_work_tree().map(|found| found.main_top),
+        }
+    }
+
+    /// In one question where it can be: every command asks this.
+    fn find_work_tree(&self) -> Result<WorkTree, ProjectError> {
+        let answer = self.run(&[
+            "rev-parse",
+            "--show-toplevel",
+            "--git-dir",
+            "--git-common-dir",
+        ])?;
+        let lines: Vec<&str> = answer.lines().collect();
+        let (top, linked) = if let [top, own, common] = lines[..] {
+            (Utf8PathBuf::from(top), own != common)
+        } else {
+            // A name with a line break in it.
+            let top = line(self.run(&["rev-parse", "--show-toplevel"])?);
+            (Utf8PathBuf::from(top), true)
+        };
+        let main_top = if linked {
+            let listed = self.run(&["worktree", "list", "--porcelain", "-z"])?;
+            let first = listed.split('\0').next();
+            let first = first.and_then(|text| text.strip_prefix("worktree "));
+            first.map_or_else(|| top.clone(), Utf8PathBuf::from)
+        } else {
+            top.clone()
+        };
+        Ok(WorkTree { top, main_top })
     }
 
     /// The commit that is checked out; none before the first one, and where there is no Git.
@@ -213,7 +254,7 @@ impl Git {
     pub fn is_tracked(&self, path: &Utf8Path) -> Result<bool, ProjectError> {
         Ok(!self.is_declined()
             && !self
-                .run(&["ls-files", "-z", "--", path.as_str()])?
+                .run_with_paths(&["ls-files", "-z"], &[path.to_owned()])?
                 .is_empty())
     }
 

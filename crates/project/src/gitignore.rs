@@ -6,9 +6,11 @@ use ketch_store::write_atomically;
 use crate::paths::read_if_there;
 use crate::{Project, ProjectError};
 
-/// Makes Git ignore `path`, unless it does already or the project does without Git. Returns the file that was changed.
+/// Makes Git ignore `path`, unless it does already or the project does without Git. Returns the file
+/// that was changed.
 ///
-/// Fails where Git tracks the path: ignoring it would change nothing.
+/// Whoever calls this has seen to it that Git does not track the path ([`refuse_tracked`]): ignoring
+/// it would change nothing.
 pub(crate) fn ignore(
     project: &Project,
     path: &Utf8Path,
@@ -26,7 +28,6 @@ pub(crate) fn ignore(
     if text.lines().any(|known| known == line) {
         return Ok(None);
     }
-    refuse_tracked(project, path)?;
     if project.git().is_ignored(path)? {
         return Ok(None);
     }
