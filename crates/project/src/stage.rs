@@ -57,6 +57,8 @@ pub struct TrackedData {
     pub path: Utf8PathBuf,
     /// What is recorded.
     pub entry: OutputEntry,
+    /// Whether it is recorded where the data is from.
+    pub is_import: bool,
 }
 
 /// Everything a project tracks, checked for sense.
@@ -174,6 +176,7 @@ impl Index {
         let base = content
             .wdir
             .map_or_else(|| home.to_owned(), |wdir| join(home, wdir));
+        let is_import = !content.deps.is_empty();
         self.data.extend(
             content
                 .outs
@@ -183,6 +186,7 @@ impl Index {
                     file: file.to_owned(),
                     path: join(&base, &entry.path),
                     entry,
+                    is_import,
                 }),
         );
     }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::change::{Change, FileState, inspect};
 use crate::content::{self, is_cached};
+use crate::import::{Undownloaded, is_edited, undownloaded};
 use crate::paths::join;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -62,6 +63,13 @@ pub struct DataStatus {
     /// Whether the cache does not have it, if it was looked at.
     #[serde(skip)]
     pub not_in_cache: bool,
+    /// Whether the record says nothing of the content, which may be known all the same: of an import
+    /// that was fetched after it was made.
+    #[serde(skip)]
+    pub is_unrecorded: bool,
+    /// Whether the record of an import was changed by hand, or not finished when it was made.
+    #[serde(skip)]
+    pub is_edited: bool,
 }
 
 impl StatusReport {
@@ -132,9 +140,12 @@ pub fn status_of(
         if !wanted(&|target| file == target || tracked.path == join(project.root(), target)) {
             continue;
         }
-        let content =
-            content::content_as(project, &tracked.path, tracked.entry.md5.as_ref(), reporter)?;
-        let state = match (content.map(|content| content.id), &tracked.entry.md5) {
+        let expected = match undownloaded(project, tracked)? {
+            Undownloaded::Fetched(entry) => entry.md5,
+            Undownloaded::No | Undownloaded::Unknown => tracked.entry.md5.clone(),
+        };
+        let content = content::content_as(project, &tracked.path, expected.as_ref(), reporter)?;
+        let state = match (content.map(|content| content.id), &expected) {
             (None, _) => Some(FileState::Missing),
             (Some(_), None) => Some(FileState::New),
             (Some(now), Some(before)) => (now != *before).then_some(FileState::Modified),
@@ -147,6 +158,8 @@ pub fn status_of(
                 && tracked.entry.cache
                 && tracked.entry.md5.is_some()
                 && !is_cached(project, &tracked.entry),
+            is_unrecorded: tracked.entry.md5.is_none() && state != Some(FileState::Missing),
+            is_edited: is_edited(project, tracked)?,
         });
     }
     let unknown = options.targets.iter().zip(&known);

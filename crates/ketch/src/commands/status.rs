@@ -2,14 +2,15 @@
 
 use clap::Args;
 use ketch_project::{
-    CacheCheck, Change, DataStatus, FileState, ImportUpdate, Project, RemoteState,
-    RemoteStatusReport, StageStatus, StatusOptions, StatusReport, import_updates, remote_status,
-    status_of,
+    CacheCheck, Change, DataStatus, FileState, FrozenImports, ImportChange, ImportLookOptions,
+    Project, RemoteState, RemoteStatusReport, SourceState, StageStatus, StatusOptions,
+    StatusReport, import_changes, remote_status, status_of,
 };
 use owo_colors::OwoColorize as _;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::elsewhere::transfer;
 use super::transfer::RemoteArgs;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -39,7 +40,8 @@ pub(crate) struct StatusArgs {
     #[command(flatten)]
     reach: ReachArgs,
 
-    /// Do not ask other repositories whether imported data is newer there
+    /// Do not ask where data was imported from whether it is newer there, except for imports that
+    /// were unfrozen
     #[arg(long)]
     no_updates: bool,
 }
@@ -49,7 +51,7 @@ pub(crate) struct StatusArgs {
 struct Shown<'a> {
     #[serde(flatten)]
     report: &'a StatusReport,
-    updates: &'a [ImportUpdate],
+    updates: &'a [ImportChange],
 }
 
 pub(super) fn run(
@@ -69,7 +71,6 @@ pub(super) fn run(
         )
         .hint("add `--cloud`"));
     }
-    let asked = targets.clone();
     let options = StatusOptions {
         targets,
         cache: if printer.speaks_dvc() {
@@ -80,17 +81,26 @@ pub(super) fn run(
     };
     let progress = FileProgress::new(printer);
     let report = status_of(&project, &options, &progress)?;
-    drop(progress);
-    let mut updates = if args.no_updates {
-        Vec::new()
-    } else {
-        import_updates(&project, &settings.directory).unwrap_or_else(|error| {
-            // Work goes on without a network.
-            printer.warning(format_args!("imports were not looked at: {error}"));
-            Vec::new()
-        })
+    let look = ImportLookOptions {
+        targets: options.targets,
+        directory: settings.directory.clone(),
+        frozen: if args.no_updates {
+            FrozenImports::Ignored
+        } else {
+            FrozenImports::Versioned
+        },
+        transfer: transfer(settings, None),
     };
-    updates.retain(|update| asked.is_empty() || asked.iter().any(|one| update.file == *one));
+    let imports = import_changes(&project, &look, &progress)?;
+    drop(progress);
+    for (file, error) in &imports.failures {
+        // Work goes on without a network.
+        let file = from_here(&project, settings, file);
+        printer.warning(format_args!(
+            "where `{file}` comes from was not looked at: {error}"
+        ));
+    }
+    let updates = imports.changes;
     if printer.speaks_dvc() {
         return Ok(tell_as_dvc(&report, &updates, &project, settings, printer));
     }
@@ -119,10 +129,12 @@ pub(super) fn run(
     }
     for update in &updates {
         printer.line(update.file.bold());
-        printer.line(format_args!(
-            "  update available: {} ({})",
-            update.source, update.url
-        ));
+        let what = match update.state {
+            SourceState::UpdateAvailable => "update available:",
+            SourceState::Modified => "source modified:",
+            SourceState::Missing => "source missing:",
+        };
+        printer.line(format_args!("  {what} {}", source(update)));
     }
     if !updates.is_empty() {
         printer.hint("bring imports up to date: `ketch update`");
@@ -195,7 +207,7 @@ fn tell_remote(report: &RemoteStatusReport, printer: &Printer) -> ExitStatus {
 
 fn tell_as_dvc(
     report: &StatusReport,
-    updates: &[ImportUpdate],
+    updates: &[ImportChange],
     project: &Project,
     settings: &Settings,
     printer: &Printer,
@@ -208,9 +220,17 @@ fn tell_as_dvc(
         }
     }
     for update in updates {
-        let source = format!("{} ({})", update.source, update.url);
+        let state = match update.state {
+            SourceState::UpdateAvailable => "update available",
+            SourceState::Modified => "modified",
+            SourceState::Missing => "deleted",
+        };
+        let mut shown = source(update);
+        if update.url.is_none() && !shown.contains("://") && !shown.starts_with('/') {
+            shown = from_here(project, settings, shown.as_str().into()).into_string();
+        }
         let file = from_here(project, settings, &update.file).into_string();
-        let entry = json!({"changed deps": {source: "update available"}});
+        let entry = json!({"changed deps": {shown: state}});
         all.insert(file, json!([entry]));
     }
     for data in &report.data {
@@ -219,18 +239,23 @@ fn tell_as_dvc(
             path,
             state,
             not_in_cache,
+            is_unrecorded,
+            is_edited,
         } = data;
         let state = match state {
-            _ if *not_in_cache => "not in cache",
-            Some(state) => dvc_word(*state),
-            None => continue,
+            _ if *not_in_cache => Some("not in cache"),
+            _ if *is_unrecorded => Some("modified"),
+            state => state.map(dvc_word),
         };
         let path = from_here(project, settings, path).into_string();
-        let entry = json!({"changed outs": {path: state}});
         let file = from_here(project, settings, file).into_string();
+        let changed = state.map(|state| json!({"changed outs": {path: state}}));
+        let edited = is_edited.then(|| json!("changed checksum"));
+        let entries: Vec<Value> = changed.into_iter().chain(edited).collect();
         match all.get_mut(&file).and_then(Value::as_array_mut) {
-            Some(entries) => entries.push(entry),
-            None => _ = all.insert(file, json!([entry])),
+            _ if entries.is_empty() => {}
+            Some(known) => known.extend(entries),
+            None => _ = all.insert(file, Value::Array(entries)),
         }
     }
     if printer.is_quiet() {
@@ -246,6 +271,14 @@ fn tell_as_dvc(
     }
     print_tree(&Value::Object(all), 0, printer);
     ExitStatus::Success
+}
+
+/// Where an import is from, as DVC says it.
+fn source(change: &ImportChange) -> String {
+    match &change.url {
+        Some(url) => format!("{} ({url})", change.source),
+        None => change.source.clone(),
+    }
 }
 
 /// A stage's changes as DVC lists them: dependencies, outputs, then words.

@@ -12,6 +12,7 @@ mod freeze;
 mod gc_rules;
 mod help;
 mod import;
+mod imports_beside_dvc;
 mod kill_data;
 mod layering;
 mod lock_contention;

@@ -29,7 +29,7 @@ pub(crate) fn undownloaded(
     project: &Project,
     data: &TrackedData,
 ) -> Result<Undownloaded, ProjectError> {
-    if data.entry.md5.is_some() || data.entry.files.is_some() {
+    if !data.is_import || data.entry.md5.is_some() || data.entry.files.is_some() {
         return Ok(Undownloaded::No);
     }
     let Some(import) = Import::read(project, &data.file)? else {

@@ -11,6 +11,7 @@
 mod add_from;
 mod address;
 mod blobs;
+mod changes;
 mod destination;
 mod error;
 mod fetched;
@@ -32,14 +33,17 @@ mod url_source;
 mod url_state;
 
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
+pub use changes::{
+    FrozenImports, ImportChange, ImportLook, ImportLookOptions, SourceState, import_changes,
+};
 pub use error::ImportError;
 pub(crate) use fetched::{Undownloaded, undownloaded};
 pub use get::{GetOptions, GetReport, UrlGetOptions, get, get_url, storage_url};
 pub use listing::{SourceListOptions, UrlListEntry, UrlListOptions, list_source, list_url};
 pub(crate) use pending::fetch_imports;
-pub use pending::{ImportUpdate, import_updates};
 pub use repository_import::{ImportOptions, ImportReport, import};
 pub use spec::SourceSpec;
+pub(crate) use update::is_edited;
 pub use update::{UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, update};
 pub use url_import::{UrlDestination, UrlImportOptions, import_url};
 pub use url_settings::VERSION_AWARE;

@@ -1,12 +1,11 @@
-//! What imports wait for: newer data where they come from, and objects that are not here.
+//! What imports wait for: objects that are not here.
 
 use camino::Utf8PathBuf;
 use ketch_dvc::ObjectId;
 use ketch_store::Reporter;
 use ketch_store::remote::TransferReport;
-use serde::Serialize;
 
-use super::repository::{SourceRepository, Surroundings};
+use super::repository::Surroundings;
 use super::source::Source;
 use super::update::Import;
 use super::url_import::unexecutable;
@@ -15,59 +14,8 @@ use super::url_source::UrlSource;
 use super::url_state::same_state;
 use super::{ImportError, SourceSpec, fetched};
 use crate::content::Content;
-use crate::stage::Index;
 use crate::transfer::RemoteTransfer;
 use crate::{Project, ProjectError, RemoteChoice};
-
-/// An import whose repository has moved on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImportUpdate {
-    /// The `.dvc` file, relative to the root.
-    pub file: Utf8PathBuf,
-    /// The path there.
-    pub source: String,
-    /// The repository.
-    pub url: String,
-    /// What it is locked to.
-    pub from: Option<String>,
-    /// What there is now.
-    pub revision: String,
-}
-
-/// Asks every repository that data is imported from whether it has a newer commit, as DVC's
-/// `status` does: whether the data itself is newer is not looked at.
-pub fn import_updates(
-    project: &Project,
-    directory: &camino::Utf8Path,
-) -> Result<Vec<ImportUpdate>, ProjectError> {
-    let mut updates = Vec::new();
-    for data in &Index::load(project)?.data {
-        let Some(import) = Import::read(project, &data.file)? else {
-            continue;
-        };
-        let repo = import.dependency.repo.as_ref();
-        let Some((spec, lock)) = repo.and_then(SourceSpec::of_value) else {
-            continue;
-        };
-        let home = import.file.parent().unwrap_or(project.root());
-        let scratch = project.root().join(".dvc/tmp");
-        let around = Surroundings {
-            bases: &[directory, project.root(), home],
-            scratch: &scratch,
-        };
-        let newest = SourceRepository::newest(&spec, around)?;
-        if lock.as_deref() != Some(newest.as_str()) {
-            updates.push(ImportUpdate {
-                file: project.shown(&import.file),
-                source: import.dependency.path.clone(),
-                url: spec.url,
-                from: lock,
-                revision: newest.to_string(),
-            });
-        }
-    }
-    Ok(updates)
-}
 
 /// Fetches the objects of imports that the cache lacks from where they were imported.
 ///

@@ -15,7 +15,7 @@ use super::url_source::UrlSource;
 use super::url_state::same_state;
 use super::{ImportError, OnExisting, SourceSpec};
 use crate::paths::join;
-use crate::{CommitId, Project, ProjectError, RemoteChoice};
+use crate::{CommitId, Project, ProjectError, RemoteChoice, TrackedData};
 
 /// What to bring up to date.
 #[derive(Debug, Clone)]
@@ -185,6 +185,15 @@ impl Import {
         content.md5 = content.definition_checksum();
         content
     }
+}
+
+/// Whether the record of an import is another one than when it was made.
+pub(crate) fn is_edited(project: &Project, data: &TrackedData) -> Result<bool, ProjectError> {
+    if !data.is_import {
+        return Ok(false);
+    }
+    let import = Import::read(project, &data.file)?;
+    Ok(import.is_some_and(|import| import.content.md5 != import.content.definition_checksum()))
 }
 
 /// What a target stands for.

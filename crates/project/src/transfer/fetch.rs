@@ -1,6 +1,7 @@
 //! Getting data from remotes into the cache.
 
-use ketch_store::Reporter;
+use ketch_store::remote::RemoteError;
+use ketch_store::{Reporter, StoreError};
 
 use super::cloud_versioned::{by_record, ensure_manifests, fetch_group};
 use super::history::selected;
@@ -43,10 +44,16 @@ pub fn fetch_smaller(
     skipped.retain(|one| !one.reason.is_import());
     // First of all: they need no remote of ours. What is wrong with one keeps nothing else back.
     let imported = fetch_imports(project, &imports, &options.remote, reporter);
-    let groups = if wanted.is_empty() && !imports.is_empty() && options.remote.name.is_none() {
-        Vec::new()
-    } else {
-        options.remote.groups(project, wanted)?
+    let groups = match options.remote.groups(project, wanted.clone()) {
+        // All of it is here, or comes from elsewhere: nobody has to be asked.
+        Err(ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured)))
+            if wanted
+                .iter()
+                .all(|output| project.cache().contains_all(&output.id)) =>
+        {
+            Vec::new()
+        }
+        groups => groups?,
     };
     let mut remotes = Vec::new();
     for group in groups {

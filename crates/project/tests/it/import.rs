@@ -4,11 +4,11 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_project::{
-    AddOptions, Bringing, GetOptions, ImportError, ImportOptions, ImportReport, OnExisting, Origin,
-    Project, ProjectError, PullOptions, RemoteChoice, SourceListOptions, SourceSpec,
-    TransferSelection, UpdateDestination, UpdateOptions, UpdateReport, UrlDestination,
-    UrlImportOptions, add, get, import, import_updates, import_url, list_source, pull, push,
-    storage_url, update,
+    AddOptions, Bringing, FrozenImports, GetOptions, ImportError, ImportLookOptions, ImportOptions,
+    ImportReport, OnExisting, Origin, Project, ProjectError, PullOptions, RemoteChoice,
+    SourceListOptions, SourceSpec, TransferSelection, UpdateDestination, UpdateOptions,
+    UpdateReport, UrlDestination, UrlImportOptions, add, get, import, import_changes, import_url,
+    list_source, pull, push, storage_url, update,
 };
 use ketch_store::Silent;
 
@@ -144,7 +144,18 @@ fn imports_are_those_of_dvc() {
     add_data(&source, "data");
     commit(&source, "second");
     fs_err::write(outside.join("2"), "changed").unwrap();
-    let waiting = import_updates(&ours.open(), &ours.root).unwrap();
+    let waiting = import_changes(
+        &ours.open(),
+        &ImportLookOptions {
+            targets: Vec::new(),
+            directory: ours.root.clone(),
+            frozen: FrozenImports::Versioned,
+            transfer: RemoteChoice::default(),
+        },
+        &Silent,
+    )
+    .unwrap()
+    .changes;
     assert_eq!(waiting.len(), 9);
     for target in ["folder.dvc", "part.dvc", "later.dvc", "url_file.dvc"] {
         assert_eq!(renew(&ours, target, None).updated.len(), 1, "{target}");
