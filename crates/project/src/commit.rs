@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::params;
 use ketch_dvc::yaml::Value;
-use ketch_store::{find_in_project, write_atomically};
+use ketch_store::write_atomically;
 
 use crate::stage::Index;
 use crate::{CommitId, Identity, Project, ProjectError, paths};
@@ -82,7 +82,7 @@ fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
                 .map(|(_, path)| path),
         );
     }
-    wanted.extend(find_in_project(project.root(), &|path| {
+    wanted.extend(project.find_files(&|path| {
         matches!(
             path.file_name(),
             Some("dvc.yaml" | "dvc.lock" | ".gitignore" | ".dvcignore" | "ketch.toml")

@@ -1,7 +1,6 @@
 //! Making a project an ordinary Git repository again.
 
 use camino::Utf8PathBuf;
-use ketch_store::find_in_project;
 
 use crate::objects::all;
 use crate::stage::Index;
@@ -38,7 +37,7 @@ pub fn destroy(
     // A link into the cache would lead nowhere afterwards.
     unprotect(project, &data)?;
     let _lock = project.lock()?;
-    let mut files = find_in_project(project.root(), &|path| {
+    let mut files = project.find_files(&|path| {
         matches!(path.file_name(), Some("dvc.yaml" | "dvc.lock")) || path.extension() == Some("dvc")
     })?;
     files.push(project.root().join(".dvcignore"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, LockFile, Manifest, ManifestEntry, ObjectId, OutputEntry};
-use ketch_store::{Original, Reporter, find_in_project, write_atomically};
+use ketch_store::{Original, Reporter, write_atomically};
 use serde::Serialize;
 
 use crate::objects;
@@ -145,7 +145,7 @@ impl Migration<'_> {
     }
 
     fn files(&mut self, reporter: &dyn Reporter) -> Result<(), ProjectError> {
-        let files = find_in_project(self.project.root(), &|path| {
+        let files = self.project.find_files(&|path| {
             path.file_name() == Some("dvc.lock") || path.extension() == Some("dvc")
         })?;
         for file in files {

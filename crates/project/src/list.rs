@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
-use ketch_store::find_in_project;
 use serde::Serialize;
 
 use crate::paths::join;
@@ -207,7 +206,7 @@ fn add_output(
 /// Paths of the files that Git tracks, or would; without it, of all but DVC's outputs.
 fn present(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
     if project.git().is_declined() {
-        let found = find_in_project(project.root(), &|_| true)?;
+        let found = project.find_files(&|_| true)?;
         return Ok(found.iter().map(|path| project.shown(path)).collect());
     }
     let listing = project.git().run(&[

@@ -3,8 +3,8 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
 use ketch_store::{
-    Cache, LinkKind, Neighbours, RepoLock, StateIndex, StoreError, remove_leftovers,
-    write_atomically,
+    Cache, HiddenBy, LinkKind, Neighbours, RepoLock, StateIndex, StoreError, find_in_project,
+    remove_leftovers, write_atomically,
 };
 
 use crate::paths::{join, read_if_there};
@@ -183,6 +183,20 @@ impl Project {
         if !cache.starts_with(&self.root) {
             remove_leftovers(cache, Neighbours::Anybody);
         }
+    }
+
+    /// The files that `wanted` accepts by path, absolute and ordered, without those that DVC
+    /// ignores, or Git where the project has it.
+    pub(crate) fn find_files(
+        &self,
+        wanted: &dyn Fn(&Utf8Path) -> bool,
+    ) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+        let hidden = if self.git.is_declined() {
+            HiddenBy::Dvc
+        } else {
+            HiddenBy::DvcAndGit
+        };
+        Ok(find_in_project(&self.root, hidden, wanted)?)
     }
 
     /// Where settings outside of the project are.

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, LockFile, OutputEntry, PipelineFile};
-use ketch_store::find_in_project;
 
 use crate::paths::{is_url, join};
 use crate::{CommitId, Project, ProjectError};
@@ -42,7 +41,8 @@ impl Snapshot {
 
     /// The work tree as it is now.
     pub(crate) fn of_workspace(project: &Project) -> Result<Self, ProjectError> {
-        let files = find_in_project(project.root(), &is_ours)?
+        let files = project
+            .find_files(&is_ours)?
             .into_iter()
             .map(|path| {
                 let text = fs_err::read_to_string(&path)?;

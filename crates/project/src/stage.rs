@@ -3,7 +3,6 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::IndexMap;
 use ketch_dvc::{DvcFile, LockFile, OutputEntry, OutputSpec, PipelineFile, StageLock, StageSpec};
-use ketch_store::find_in_project;
 
 use crate::paths::{is_url, join, overlap, read_if_there, relative};
 use crate::suggest::nearest;
@@ -81,7 +80,7 @@ impl Index {
             locks: IndexMap::new(),
             metric_files: Vec::new(),
         };
-        let files = find_in_project(project.root(), &|path| {
+        let files = project.find_files(&|path| {
             path.file_name() == Some("dvc.yaml") || path.extension() == Some("dvc")
         })?;
         for file in files {

@@ -62,4 +62,4 @@ pub use path_lock::PathLock;
 pub use reporter::{Reporter, Silent};
 pub use stamp::Stamp;
 pub use state_index::StateIndex;
-pub use walk::{WalkedFile, find_in_project, walk_directory};
+pub use walk::{HiddenBy, WalkedFile, find_in_project, walk_directory};

@@ -195,14 +195,26 @@ fn walked(path: Utf8PathBuf, relative: String, metadata: &Metadata, link: bool) 
     }
 }
 
-/// The files of a project that `wanted` accepts by path, ordered, without those that Git or DVC
-/// ignore and without nested repositories.
+/// Whose rules hide files of a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HiddenBy {
+    /// `.dvcignore` and `.gitignore`.
+    DvcAndGit,
+    /// `.dvcignore` alone: the project does without Git, and a `.gitignore` means nothing to it.
+    Dvc,
+}
+
+/// The files of a project that `wanted` accepts by path, ordered, without those that are hidden
+/// and without nested repositories.
 pub fn find_in_project(
     root: &Utf8Path,
+    hidden: HiddenBy,
     wanted: &dyn Fn(&Utf8Path) -> bool,
 ) -> Result<Vec<Utf8PathBuf>, StoreError> {
     let mut walker = builder(root);
-    walker.git_ignore(true).git_exclude(true).require_git(false);
+    if hidden == HiddenBy::DvcAndGit {
+        walker.git_ignore(true).git_exclude(true).require_git(false);
+    }
     let top = root.to_owned();
     walker.filter_entry(move |entry| {
         let is_directory = entry.file_type().is_some_and(|kind| kind.is_dir());

@@ -120,6 +120,41 @@ fn below_a_git_repository_both_make_the_same_projects() {
     );
 }
 
+/// What a `.gitignore` hides is nothing to a project without Git: its data stays tracked, and `gc`
+/// keeps it.
+#[test]
+fn without_git_a_gitignore_hides_nothing() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let ours = Twin::without_git(link(&folder.root()));
+    let theirs = Twin::without_git(dvc);
+    let story = [
+        Ends("init --no-scm"),
+        Write(".gitignore", "*.dvc\n/a\n"),
+        Write("a", "1\n"),
+        Write("d/x", "2\n"),
+        Same("add a d"),
+        Same("status"),
+        Same("data status"),
+        Remove("a"),
+        Remove("d"),
+        Lines("checkout"),
+        Same("remote add -d st ../store"),
+        Same("push"),
+        Same("list ."),
+        Lines("du ."),
+        Write(".gitignore", "*\n"),
+        Same("status"),
+        Same("gc -w -f"),
+        Same("commit -f"),
+        Same("status -c"),
+    ];
+    assert_same_story(&ours, &theirs, &story);
+    assert_eq!(files_of(&ours), files_of(&theirs));
+}
+
 /// The `.git` folder is gone: everything says so, but for what puts it right.
 #[test]
 fn a_project_whose_git_is_gone_can_be_told_to_do_without() {

@@ -207,7 +207,7 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
     let place = join(project.root(), target);
     let pointer = Utf8PathBuf::from(format!("{place}.dvc"));
     if place.is_dir() && !pointer.is_file() {
-        let files = ketch_store::find_in_project(project.root(), &|path| {
+        let files = project.find_files(&|path| {
             path.extension() == Some("dvc") && path.file_name() != Some(".dvc")
         })?;
         let mut imports = Vec::new();

@@ -1,4 +1,5 @@
-use ketch_store::{StoreError, find_in_project, walk_directory};
+use camino::{Utf8Path, Utf8PathBuf};
+use ketch_store::{HiddenBy, StoreError, find_in_project, walk_directory};
 
 use crate::Sandbox;
 
@@ -90,11 +91,16 @@ fn project_files_without_what_git_or_dvc_ignores() {
     }
     sandbox.write(".gitignore", "/ignored\n");
     sandbox.write(".dvcignore", "/hidden\n");
-    let found =
-        find_in_project(&sandbox.root, &|path| path.file_name() == Some("dvc.yaml")).unwrap();
-    let found: Vec<_> = found
-        .iter()
-        .map(|path| path.strip_prefix(&sandbox.root).unwrap().as_str())
-        .collect();
-    assert_eq!(found, ["dvc.yaml", "sub/dvc.yaml"]);
+    let found = |hidden| {
+        let pipelines = |path: &Utf8Path| path.file_name() == Some("dvc.yaml");
+        let found = find_in_project(&sandbox.root, hidden, &pipelines).unwrap();
+        let below = |path: &Utf8PathBuf| path.strip_prefix(&sandbox.root).unwrap().to_string();
+        found.iter().map(below).collect::<Vec<_>>()
+    };
+    assert_eq!(found(HiddenBy::DvcAndGit), ["dvc.yaml", "sub/dvc.yaml"]);
+    // To a project that does without Git a `.gitignore` is a file like any other.
+    assert_eq!(
+        found(HiddenBy::Dvc),
+        ["dvc.yaml", "ignored/dvc.yaml", "sub/dvc.yaml"]
+    );
 }
