@@ -260,6 +260,8 @@ fn add_inside(
     }
     let manifest = Manifest::new(files.into_values().collect())?;
     let id = store(project, &manifest)?;
+    // Written or not, it is what says that the place is tracked.
+    report.changed_files.push(project.shown(&data.file));
     if known == Some(&id) {
         return Ok(());
     }
@@ -274,7 +276,6 @@ fn add_inside(
         keep_versions(project, &data.entry, entry)?;
     }
     write_atomically(&data.file, file.update_text(&text).as_bytes())?;
-    report.changed_files.push(project.shown(&data.file));
     Ok(())
 }
 

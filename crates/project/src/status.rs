@@ -1,6 +1,7 @@
 //! What differs from what is recorded.
 
 use camino::Utf8PathBuf;
+use ketch_dvc::ObjectId;
 use ketch_store::Reporter;
 use serde::Serialize;
 
@@ -14,7 +15,8 @@ use crate::{Project, ProjectError};
 /// What to look at.
 #[derive(Debug, Clone, Default)]
 pub struct StatusOptions {
-    /// Outputs, `.dvc` files or stages; empty for everything.
+    /// Outputs, places in directories, `.dvc` files or stages; empty for everything. A place stands
+    /// for the whole directory that it is in.
     pub targets: Vec<String>,
     pub cache: CacheCheck,
 }
@@ -107,9 +109,9 @@ pub fn status_of(
         any
     };
     for stage in &index.stages {
-        let outs: Vec<_> = stage.outputs().map(|(_, path)| path).collect();
         if !wanted(&|target| {
-            stage.address == target || outs.contains(&join(project.root(), target))
+            let place = join(project.root(), target);
+            stage.address == target || stage.outputs().any(|(_, out)| place.starts_with(out))
         }) {
             continue;
         }
@@ -137,7 +139,13 @@ pub fn status_of(
     let mut data = Vec::new();
     for tracked in &index.data {
         let file = project.shown(&tracked.file);
-        if !wanted(&|target| file == target || tracked.path == join(project.root(), target)) {
+        let is_directory = |id: &ObjectId| id.is_directory();
+        let holds =
+            tracked.entry.md5.as_ref().is_some_and(is_directory) || tracked.entry.files.is_some();
+        if !wanted(&|target| {
+            let place = join(project.root(), target);
+            file == target || tracked.path == place || (holds && place.starts_with(&tracked.path))
+        }) {
             continue;
         }
         let expected = match undownloaded(project, tracked)? {
