@@ -118,7 +118,7 @@ pub use status::{
     CacheCheck, DataStatus, StageStatus, StatusOptions, StatusReport, status, status_of,
 };
 pub use transfer::{
-    AskPassword, DataKind, ExportOptions, ExportReport, Exported, History, Moved,
+    AskPassword, DataKind, ExportOptions, ExportReport, Exported, History, Moved, NoRemote,
     NotInRemoteOptions, OutputRemoteStatus, PullOptions, PullReport, RemoteChoice,
     RemoteFsckReport, RemoteLook, RemoteObject, RemoteState, RemoteStatusReport, RemoteTransfer,
     RunsMoved, SkipReason, Skipped, TransferSelection, export, fetch, fetch_runs, fetch_smaller,

@@ -87,6 +87,7 @@ pub(super) fn run(
             SkipReason::Imported => "it comes from another repository, whose remote has it",
             SkipReason::NotDownloaded => "it was not downloaded when it was imported",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",
+            SkipReason::NoRemote => "no remote is configured",
             SkipReason::CloudVersioned => {
                 "it is recorded for a remote that keeps versions, without its hashes"
             }

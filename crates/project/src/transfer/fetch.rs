@@ -5,8 +5,8 @@ use ketch_store::{Reporter, StoreError};
 
 use super::cloud_versioned::{by_record, ensure_manifests, fetch_group};
 use super::history::selected;
-use super::outputs::imports;
-use super::{Moved, RemoteTransfer, TransferSelection};
+use super::outputs::{Output, imports};
+use super::{Moved, RemoteTransfer, SkipReason, Skipped, TransferSelection};
 use crate::import::fetch_imports;
 use crate::{Project, ProjectError};
 
@@ -42,18 +42,35 @@ pub fn fetch_smaller(
     // These come from where they were imported, whatever remotes there are here.
     let imports = imports(project, &skipped)?;
     skipped.retain(|one| !one.reason.is_import());
+    let passes_over = options.remote.passes_over(project)?;
+    if passes_over {
+        let (own, without) = wanted
+            .into_iter()
+            .partition(|output| output.remote.is_some());
+        wanted = own;
+        skipped.extend(without.into_iter().map(|output: Output| Skipped {
+            path: output.path,
+            reason: SkipReason::NoRemote,
+        }));
+    }
     // First of all: they need no remote of ours. What is wrong with one keeps nothing else back.
     let imported = fetch_imports(project, &imports, &options.remote, reporter);
-    let groups = match options.remote.groups(project, wanted.clone()) {
-        // All of it is here, or comes from elsewhere: nobody has to be asked.
-        Err(ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured)))
-            if wanted
-                .iter()
-                .all(|output| project.cache().contains_all(&output.id)) =>
-        {
-            Vec::new()
+    let nothing = wanted.is_empty() && options.remote.name.is_none();
+    let groups = if nothing && (passes_over || !imports.is_empty()) {
+        Vec::new()
+    } else {
+        match options.remote.groups(project, wanted.clone()) {
+            // All of it is here: nobody has to be asked.
+            Err(ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured)))
+                if !wanted.is_empty()
+                    && wanted
+                        .iter()
+                        .all(|output| project.cache().contains_all(&output.id)) =>
+            {
+                Vec::new()
+            }
+            groups => groups?,
         }
-        groups => groups?,
     };
     let mut remotes = Vec::new();
     for group in groups {

@@ -31,5 +31,5 @@ pub use remote_fsck::{RemoteFsckReport, remote_fsck};
 pub use remote_status::{
     OutputRemoteStatus, RemoteObject, RemoteState, RemoteStatusReport, remote_status,
 };
-pub use remotes::{AskPassword, RemoteChoice};
+pub use remotes::{AskPassword, NoRemote, RemoteChoice};
 pub use runs::{RunsMoved, fetch_runs, push_runs};

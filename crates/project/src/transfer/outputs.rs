@@ -31,6 +31,8 @@ pub enum SkipReason {
     UnknownHash,
     /// It is recorded for a remote that keeps versions, without the hashes of its files.
     CloudVersioned,
+    /// No remote is configured, and none is needed.
+    NoRemote,
 }
 
 impl SkipReason {

@@ -26,6 +26,7 @@ pub type AskPassword = fn(url: &str, user: Option<&str>) -> io::Result<String>;
 pub struct RemoteChoice {
     /// Its name; each output's own or the default one if none.
     pub name: Option<String>,
+    pub without: NoRemote,
     /// How many objects to move at once; the configuration's number, or what suits the remote, if
     /// none.
     pub jobs: Option<usize>,
@@ -36,6 +37,16 @@ pub struct RemoteChoice {
     pub ask_password: Option<AskPassword>,
     /// Configuration files of the machine and the user, for what is read outside of the project.
     pub configs: Vec<Utf8PathBuf>,
+}
+
+/// What becomes of outputs that name no remote where none is the default one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NoRemote {
+    /// It is an error.
+    #[default]
+    Refused,
+    /// What is fetched is fetched without them.
+    PassedOver,
 }
 
 /// The outputs that go to, or come from, one remote.
@@ -92,6 +103,16 @@ impl RemoteChoice {
                 })
             })
             .collect()
+    }
+
+    /// Whether there is no remote for outputs that name none, and that is no error.
+    pub(super) fn passes_over(&self, project: &Project) -> Result<bool, ProjectError> {
+        if self.name.is_some() || self.without == NoRemote::Refused {
+            return Ok(false);
+        }
+        // Whatever else is wrong is told when the remote is opened.
+        let found = RemoteSettings::find(&levels(project)?, None);
+        Ok(matches!(found, Err(RemoteError::NotConfigured)))
     }
 
     /// Opens a remote in its own layout, with what the account brings along.

@@ -1,7 +1,7 @@
 //! `ketch fetch`
 
 use clap::{Args, ValueEnum};
-use ketch_project::{DataKind, fetch_runs, fetch_smaller};
+use ketch_project::{DataKind, NoRemote, fetch_runs, fetch_smaller};
 
 use super::{TransferArgs, WithRuns, status, tell, tell_runs};
 use crate::exit::{CommandError, ExitStatus};
@@ -51,6 +51,9 @@ pub(in crate::commands) fn run(
     let project = open_project(settings, printer)?;
     let mut selection = args.transfer.selection(&project, settings)?;
     selection.kinds = args.types.iter().copied().map(DataKind::from).collect();
+    if printer.speaks_dvc() {
+        selection.remote.without = NoRemote::PassedOver;
+    }
     let progress = FileProgress::new(printer);
     let moved = fetch_smaller(&project, &selection, args.max_size, &progress)?;
     let runs = args.transfer.runs(printer, || {

@@ -6,8 +6,10 @@ pub(super) mod push;
 
 use clap::Args;
 use ketch_project::{
-    History, Moved, Names, Project, ProjectError, RunsMoved, SkipReason, TransferSelection,
+    History, Moved, Names, Project, ProjectError, RunsMoved, SkipReason, Skipped, TransferSelection,
 };
+use ketch_store::StoreError;
+use ketch_store::remote::RemoteError;
 use serde::Serialize;
 
 use crate::exit::{CommandError, ExitStatus};
@@ -110,6 +112,8 @@ impl TransferArgs {
             return Ok(None);
         }
         match moving() {
+            // That was passed over before.
+            Err(ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured))) => Ok(None),
             Err(error @ (ProjectError::NoRunCache { .. } | ProjectError::KeepsVersions { .. })) => {
                 printer.note(format_args!("the run cache was left out: {error}"));
                 Ok(None)
@@ -188,10 +192,21 @@ fn tell_with(printer: &Printer, moved: &Moved, others: usize, done: &str) {
             ));
         }
     }
+    tell_skipped(printer, moved);
+}
+
+/// Says why some outputs were not tried.
+fn tell_skipped(printer: &Printer, moved: &Moved) {
+    let no_remote = |one: &Skipped| one.reason == SkipReason::NoRemote;
+    if moved.skipped.iter().any(no_remote) {
+        printer.warning("no remote is configured: nothing was fetched but what names its own");
+    }
     for output in &moved.skipped {
         let why = match output.reason {
             // Somebody wrote that into the file; saying it every time would be noise.
             SkipReason::NotPushed => continue,
+            // Told once, of all of them.
+            SkipReason::NoRemote => continue,
             SkipReason::Imported => "it comes from another repository, whose remote has it",
             SkipReason::NotDownloaded => "it was not downloaded when it was imported",
             SkipReason::UnknownHash => "it is recorded with a hash that is not MD5",

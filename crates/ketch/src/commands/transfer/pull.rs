@@ -1,10 +1,10 @@
 //! `ketch pull`
 
 use clap::Args;
-use ketch_project::{Overwrite, PullOptions, fetch_runs, pull};
+use ketch_project::{NoRemote, Overwrite, PullOptions, fetch_runs, pull};
 
 use super::super::checkout::print_changes;
-use super::{TransferArgs, WithRuns, status, tell, tell_runs};
+use super::{TransferArgs, WithRuns, status, tell, tell_runs, tell_skipped};
 use crate::exit::{CommandError, ExitStatus};
 use crate::personality::summary;
 use crate::printer::Printer;
@@ -42,8 +42,12 @@ pub(in crate::commands) fn run(
     } else {
         Overwrite::Refuse
     };
+    let mut from = args.transfer.selection(&project, settings)?;
+    if args.allow_missing || printer.speaks_dvc() {
+        from.remote.without = NoRemote::PassedOver;
+    }
     let options = PullOptions {
-        from: args.transfer.selection(&project, settings)?,
+        from,
         overwrite,
         trash: Some(folder_of_now(settings)),
     };
@@ -59,6 +63,7 @@ pub(in crate::commands) fn run(
         let fetched = report.fetch.objects();
         let counts = [(fetched, "fetched"), (report.checkout.added_files, "added")];
         printer.line(summary(&counts).unwrap_or_else(|| "Everything is up to date.".to_owned()));
+        tell_skipped(printer, &report.fetch);
         if !complete && !args.allow_missing {
             printer.failure("failed to pull data from the cloud: not all of it is there");
         }
