@@ -156,7 +156,7 @@ pub(crate) fn run(
         Command::List(args) => list::run(&args, settings, printer),
         Command::ListUrl(args) => list_url::run(args, settings, printer),
         Command::Du(args) => du::run(&args, settings, printer),
-        Command::CheckIgnore(args) => check_ignore::run(args, settings, printer),
+        Command::CheckIgnore(args) => check_ignore::run(&args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),

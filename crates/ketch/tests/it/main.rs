@@ -7,6 +7,7 @@ mod demo;
 mod demo_bad_input;
 mod demo_support;
 mod diff_rows;
+mod dvc_check_ignore;
 mod dvc_no_remote;
 mod dvc_places;
 mod faults;
