@@ -77,6 +77,28 @@ pub(crate) fn bytes(size: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// `12`, `3.32k`, `53.4M`: three digits and a power of 1024, as DVC has it.
+pub(crate) fn binary_bytes(size: u64) -> String {
+    const UNITS: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
+    if size < 1024 {
+        return size.to_string();
+    }
+    let mut value = size as f64;
+    for unit in UNITS {
+        if value < 999.5 {
+            return if value < 9.995 {
+                format!("{value:.2}{unit}")
+            } else if value < 99.95 {
+                format!("{value:.1}{unit}")
+            } else {
+                format!("{value:.0}{unit}")
+            };
+        }
+        value /= 1024.0;
+    }
+    size.to_string()
+}
+
 /// A measured number with at most six digits after the point, and none that say nothing.
 pub(crate) fn number(value: f64) -> String {
     let magnitude = value.abs();
@@ -111,6 +133,24 @@ mod tests {
             (u64::MAX, "18446.7 PB"),
         ] {
             assert_eq!(bytes(size), shown);
+        }
+    }
+
+    /// What DVC 3.67.1 prints.
+    #[test]
+    fn binary_sizes_have_three_digits() {
+        for (size, shown) in [
+            (0, "0"),
+            (1023, "1023"),
+            (1024, "1.00k"),
+            (5000, "4.88k"),
+            (10_240, "10.0k"),
+            (102_400, "100k"),
+            (1_023_000, "999k"),
+            (1_024_000, "0.98M"),
+            (1_234_567, "1.18M"),
+        ] {
+            assert_eq!(binary_bytes(size), shown);
         }
     }
 

@@ -1,7 +1,7 @@
 //! `ketch diff`
 
 use clap::Args;
-use ketch_project::{DiffOptions, DiffReport, diff};
+use ketch_project::{DiffOptions, DiffReport, ProjectError, diff};
 use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 
@@ -81,7 +81,15 @@ pub(super) fn run(
         targets: data_targets(&project, settings, &targets),
     };
     let progress = FileProgress::new(printer);
-    let mut report = diff(&project, &options, &progress)?;
+    let mut report = diff(&project, &options, &progress).map_err(|error| {
+        let unknown = matches!(error, ProjectError::UnknownTarget { .. });
+        let error = CommandError::from(error);
+        if unknown {
+            error.of_any_command()
+        } else {
+            error
+        }
+    })?;
     drop(progress);
     let something = !report.is_empty();
     let hide_missing = hide_missing || options.to.is_some();
@@ -185,21 +193,57 @@ fn print_text(printer: &Printer, lines: &[Line], show_hash: bool) {
     }
 }
 
+/// A table whose columns line up as in DVC's, with an empty line behind it.
 fn print_markdown(printer: &Printer, lines: &[Line], show_hash: bool) {
-    if lines.is_empty() {
-        return;
-    }
+    let escaped = |path: &str| path.replace('|', "\\|");
+    let mut columns = vec![(
+        "Status",
+        lines.iter().map(|line| line.state.to_owned()).collect(),
+    )];
     if show_hash {
-        printer.line("| Status | Hash | Path |\n|--------|------|------|");
-    } else {
-        printer.line("| Status | Path |\n|--------|------|");
+        columns.push(("Hash", lines.iter().map(|line| line.hash.clone()).collect()));
     }
-    for Line { state, path, hash } in lines {
-        let path = path.replace('|', "\\|");
-        if show_hash {
-            printer.line(format_args!("| {state} | {hash} | {path} |"));
-        } else {
-            printer.line(format_args!("| {state} | {path} |"));
+    columns.push((
+        "Path",
+        lines.iter().map(|line| escaped(&line.path)).collect(),
+    ));
+    let columns: Vec<Column> = columns
+        .into_iter()
+        .map(|(name, cells)| Column::new(name, cells))
+        .collect();
+    let row = |cell: &dyn Fn(&Column) -> String| {
+        let cells: Vec<String> = columns.iter().map(cell).collect();
+        format!("|{}|", cells.join("|"))
+    };
+    printer.line(row(&|column| column.padded(column.name)));
+    printer.line(row(&|column| "-".repeat(column.width + 2)));
+    for place in 0..lines.len() {
+        printer.line(row(&|column| {
+            column.padded(column.cells.get(place).map_or("", String::as_str))
+        }));
+    }
+    printer.line("");
+}
+
+/// A column of a table in Markdown.
+struct Column {
+    name: &'static str,
+    cells: Vec<String>,
+    width: usize,
+}
+
+impl Column {
+    /// Two wider than its name at least, as DVC's are.
+    fn new(name: &'static str, cells: Vec<String>) -> Self {
+        let widths = cells.iter().map(|cell| cell.chars().count());
+        Self {
+            name,
+            width: widths.max().unwrap_or(0).max(name.len() + 2),
+            cells,
         }
+    }
+
+    fn padded(&self, cell: &str) -> String {
+        format!(" {cell:<width$} ", width = self.width)
     }
 }

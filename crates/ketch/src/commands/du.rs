@@ -12,7 +12,7 @@ use super::list::{Place, place};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::table::bytes;
+use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
 use crate::workspace::open_project;
 
@@ -140,55 +140,13 @@ fn is_of_dvc(path: &Utf8Path) -> bool {
 
 /// A column of sizes and one of paths.
 fn tell_as_dvc(printer: &Printer, usages: &[Usage]) {
-    let sizes: Vec<String> = usages.iter().map(|usage| size_as_dvc(usage.size)).collect();
+    let sizes: Vec<String> = usages
+        .iter()
+        .map(|usage| binary_bytes(usage.size))
+        .collect();
     let width = sizes.iter().map(String::len).max().unwrap_or(0);
     for (size, usage) in sizes.iter().zip(usages) {
         let line = format!("{size:<width$}  {}", usage.path);
         printer.line(line.trim_end());
-    }
-}
-
-/// Three digits and a power of 1024.
-fn size_as_dvc(size: u64) -> String {
-    const UNITS: [&str; 9] = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
-    if size < 1024 {
-        return size.to_string();
-    }
-    let mut value = size as f64;
-    for unit in UNITS {
-        if value < 999.5 {
-            return if value < 9.995 {
-                format!("{value:.2}{unit}")
-            } else if value < 99.95 {
-                format!("{value:.1}{unit}")
-            } else {
-                format!("{value:.0}{unit}")
-            };
-        }
-        value /= 1024.0;
-    }
-    size.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What DVC 3.67.1 prints.
-    #[test]
-    fn sizes_have_three_digits() {
-        for (size, shown) in [
-            (0, "0"),
-            (1023, "1023"),
-            (1024, "1.00k"),
-            (5000, "4.88k"),
-            (10_240, "10.0k"),
-            (102_400, "100k"),
-            (1_023_000, "999k"),
-            (1_024_000, "0.98M"),
-            (1_234_567, "1.18M"),
-        ] {
-            assert_eq!(size_as_dvc(size), shown);
-        }
     }
 }

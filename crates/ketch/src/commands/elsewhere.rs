@@ -2,12 +2,13 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_project::{ImportReport, Project, RemoteChoice, SourceSpec};
+use ketch_project::{ImportError, ImportReport, Project, ProjectError, RemoteChoice, SourceSpec};
 
 use crate::exit::CommandError;
+use crate::personality::tell_to_track;
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::workspace::{from_here, hint_to_record, remote_choice};
+use crate::workspace::{files_from_here, from_here, hint_to_record, remote_choice};
 
 /// How to read another repository.
 #[derive(Debug, Args)]
@@ -73,6 +74,17 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A path that is not there is to DVC no failure of the command, but one that it did not expect.
+pub(super) fn of_nothing_there(error: ProjectError) -> CommandError {
+    let nothing = matches!(error, ProjectError::Import(ImportError::NotThere { .. }));
+    let error = CommandError::from(error);
+    if nothing {
+        error.of_any_command()
+    } else {
+        error
+    }
+}
+
 /// Remotes as they are configured, for the account where there is no project, with so many objects
 /// at once.
 pub(super) fn transfer(settings: &Settings, jobs: Option<usize>) -> RemoteChoice {
@@ -115,12 +127,14 @@ pub(super) fn tell(
         from_here(project, settings, &report.path)
     ));
     tell_trash(printer, &report.trashed, trash);
-    if !report.changed_files.is_empty() {
-        let files: Vec<String> = report
-            .changed_files
-            .iter()
-            .map(|path| from_here(project, settings, path).to_string())
-            .collect();
+    let files = files_from_here(project, settings, &report.changed_files);
+    if printer.speaks_dvc() {
+        if !project.autostage() {
+            tell_to_track(printer, project, &files);
+        }
+        return;
+    }
+    if !files.is_empty() {
         hint_to_record(
             printer,
             project,

@@ -5,7 +5,7 @@ use clap::Args;
 use ketch_project::{GetOptions, get, storage_url};
 use serde_json::json;
 
-use super::elsewhere::{SourceArgs, scratch, transfer};
+use super::elsewhere::{SourceArgs, of_nothing_there, scratch, transfer};
 use super::import::existing;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -68,13 +68,13 @@ pub(super) fn run(
         scratch: scratch(settings),
     };
     if show_url {
-        let url = storage_url(&options)?;
+        let url = storage_url(&options).map_err(of_nothing_there)?;
         printer.json(&json!({ "url": url }));
         printer.line(url);
         return Ok(ExitStatus::Success);
     }
     let progress = FileProgress::new(printer);
-    let report = get(&options, &progress)?;
+    let report = get(&options, &progress).map_err(of_nothing_there)?;
     drop(progress);
     printer.json(&report);
     Ok(ExitStatus::Success)

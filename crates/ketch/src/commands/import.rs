@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use ketch_project::{Bringing, ImportOptions, OnExisting, import};
 
-use super::elsewhere::{SourceArgs, tell, transfer};
+use super::elsewhere::{SourceArgs, of_nothing_there, tell, transfer};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -76,7 +76,7 @@ pub(super) fn run(
         trash: folder_of_now(settings),
     };
     let progress = FileProgress::new(printer);
-    let report = import(&project, &options, &progress)?;
+    let report = import(&project, &options, &progress).map_err(of_nothing_there)?;
     drop(progress);
     let source = format!("{} ({url})", options.path);
     tell(

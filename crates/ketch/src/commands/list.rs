@@ -13,7 +13,7 @@ use super::elsewhere::{SourceArgs, project_root, scratch, transfer};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::table::bytes;
+use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
 use crate::workspace::open_project;
 
@@ -92,11 +92,13 @@ pub(super) fn run(
         }
         Place::Project(root, path) => {
             let project = Project::open(&root)?;
+            let name = if path.is_empty() {
+                ".".to_owned()
+            } else {
+                path.clone()
+            };
             let path = tidy(&project.root().join(&path));
-            (
-                of_project(&project, path, args, levels, origin)?,
-                ".".to_owned(),
-            )
+            (of_project(&project, path, args, levels, origin)?, name)
         }
         Place::Repository(url, path) => {
             let name = if path.is_empty() {
@@ -121,7 +123,9 @@ pub(super) fn run(
         .into_iter()
         .map(|entry| Row {
             path: entry.path,
-            size: args.size.then(|| entry.size.map(bytes).unwrap_or_default()),
+            size: args
+                .size
+                .then(|| shown_size(printer, entry.size, entry.is_directory)),
             hash: args
                 .show_hash
                 .then(|| entry.md5.map(|id| id.to_string()).unwrap_or_default()),
@@ -222,41 +226,86 @@ pub(super) struct Row {
     pub(super) path: Utf8PathBuf,
     /// As people read it; empty where it is not known.
     pub(super) size: Option<String>,
+    /// Empty where it has none.
     pub(super) hash: Option<String>,
 }
 
-impl Row {
-    fn columns(&self) -> String {
-        let mut text = String::new();
-        if let Some(size) = &self.size {
-            let _ = write!(text, "{size:>9}  ");
+/// A size as people read it; DVC says none of a directory with nothing in it.
+pub(super) fn shown_size(printer: &Printer, size: Option<u64>, is_directory: bool) -> String {
+    match size {
+        Some(0) if is_directory && printer.speaks_dvc() => String::new(),
+        Some(size) if printer.speaks_dvc() => binary_bytes(size),
+        Some(size) => bytes(size),
+        None => String::new(),
+    }
+}
+
+/// How wide the columns are, and what stands where there is no hash.
+struct Columns {
+    size: usize,
+    hash: usize,
+    no_hash: &'static str,
+}
+
+impl Columns {
+    /// DVC's are as wide as they have to be.
+    fn of(rows: &[Row], printer: &Printer) -> Self {
+        if !printer.speaks_dvc() {
+            return Self {
+                size: 9,
+                hash: 36,
+                no_hash: "",
+            };
         }
-        if let Some(hash) = &self.hash {
-            let _ = write!(text, "{hash:<36}  ");
+        let sizes = rows.iter().filter_map(|row| row.size.as_ref());
+        let hashes = rows.iter().filter_map(|row| row.hash.as_ref());
+        Self {
+            size: sizes.map(String::len).max().unwrap_or(0),
+            hash: hashes.map(String::len).max().unwrap_or(0).max(1),
+            no_hash: "-",
+        }
+    }
+
+    /// All of a row but its path.
+    fn before(&self, row: &Row) -> String {
+        let mut text = String::new();
+        if let Some(size) = &row.size {
+            let _ = write!(text, "{size:>width$}  ", width = self.size);
+        }
+        if let Some(hash) = &row.hash {
+            let hash = if hash.is_empty() { self.no_hash } else { hash };
+            let _ = write!(text, "{hash:<width$}  ", width = self.hash);
         }
         text
     }
 }
 
 pub(super) fn show_rows(printer: &Printer, rows: &[Row]) {
+    let columns = Columns::of(rows, printer);
     for row in rows {
-        printer.line(format_args!("{}{}", row.columns(), row.path));
+        printer.line(format_args!("{}{}", columns.before(row), row.path));
     }
 }
 
 /// Directories as branches.
 pub(super) fn show_tree(printer: &Printer, name: &str, rows: &[Row]) {
+    let columns = Columns::of(rows, printer);
     let mut root = Branch::default();
     for row in rows {
         let mut branch = &mut root;
         for part in row.path.components() {
             branch = branch.below.entry(part.as_str().to_owned()).or_default();
         }
-        branch.columns = Some(row.columns());
+        branch.columns = Some(columns.before(row));
     }
-    let width = rows.first().map_or(0, |row| row.columns().chars().count());
-    printer.line(format_args!("{:width$}{name}", ""));
-    root.show(printer, "", width);
+    let empty = |column: Option<&String>| column.map(|_| String::new());
+    let none = columns.before(&Row {
+        path: Utf8PathBuf::new(),
+        size: empty(rows.first().and_then(|row| row.size.as_ref())),
+        hash: empty(rows.first().and_then(|row| row.hash.as_ref())),
+    });
+    printer.line(format_args!("{none}{name}"));
+    root.show(printer, "", &none);
 }
 
 #[derive(Default)]
@@ -266,7 +315,8 @@ struct Branch {
 }
 
 impl Branch {
-    fn show(&self, printer: &Printer, indent: &str, width: usize) {
+    /// `none` is what stands before a directory.
+    fn show(&self, printer: &Printer, indent: &str, none: &str) {
         for (place, (name, branch)) in self.below.iter().enumerate() {
             let last = place + 1 == self.below.len();
             let (edge, line) = if last {
@@ -274,9 +324,9 @@ impl Branch {
             } else {
                 ("├── ", "│   ")
             };
-            let columns = branch.columns.clone().unwrap_or_default();
-            printer.line(format_args!("{columns:width$}{indent}{edge}{name}"));
-            branch.show(printer, &format!("{indent}{line}"), width);
+            let columns = branch.columns.as_deref().unwrap_or(none);
+            printer.line(format_args!("{columns}{indent}{edge}{name}"));
+            branch.show(printer, &format!("{indent}{line}"), none);
         }
     }
 }

@@ -4,11 +4,10 @@ use clap::Args;
 use ketch_project::{UrlListOptions, list_url};
 
 use super::elsewhere::{key_value, project_root, transfer};
-use super::list::{Row, show_rows, show_tree};
+use super::list::{Row, show_rows, show_tree, shown_size};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::table::bytes;
 
 /// List the files at a path or a URL
 #[derive(Debug, Args)]
@@ -64,7 +63,7 @@ pub(super) fn run(
         .into_iter()
         .map(|entry| Row {
             path: entry.path,
-            size: size.then(|| entry.size.map(bytes).unwrap_or_default()),
+            size: size.then(|| shown_size(printer, entry.size, entry.is_directory)),
             hash: None,
         })
         .collect();

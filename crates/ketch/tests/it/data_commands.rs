@@ -43,7 +43,7 @@ fn changes_are_shown_recorded_and_taken_back() {
             .ketch(["diff", "--md", "--show-hash", "--targets", "data/c"])
             .success()
             .stdout,
-        "| Status | Hash | Path |\n|--------|------|------|\n| added | 4a8a08f0 | data/c |\n"
+        "| Status   | Hash     | Path   |\n|----------|----------|--------|\n| added    | 4a8a08f0 | data/c |\n\n"
     );
     assert_eq!(
         json_of(&project, &["data", "status", "--granular"]),

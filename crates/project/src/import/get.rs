@@ -5,7 +5,7 @@ use ketch_dvc::ObjectId;
 use ketch_store::{Cache, Durability, LinkKind, Reporter};
 use serde::Serialize;
 
-use super::destination::{named, refuse_existing, refuse_folder};
+use super::destination::{named, refuse_existing};
 use super::repository::Surroundings;
 use super::source::{Piece, Shape, Source};
 use super::url_source::UrlSource;
@@ -19,7 +19,7 @@ pub struct GetOptions {
     pub source: SourceSpec,
     /// In the repository: data of DVC's, something inside of it, or what Git tracks.
     pub path: String,
-    /// Where it goes: a name, or a directory that it goes into.
+    /// Where it goes: a name, or a directory that it goes into. Folders that are missing are made.
     pub out: Option<Utf8PathBuf>,
     /// Where relative paths and addresses begin, absolute.
     pub directory: Utf8PathBuf,
@@ -60,13 +60,13 @@ pub struct GetReport {
 /// Gets data of a repository. It appears whole or not at all.
 pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, ProjectError> {
     let path = named(&options.directory, &options.path, options.out.as_deref());
-    refuse_folder(&path)?;
     refuse_existing(&path, options.existing)?;
     let around = Surroundings {
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
+    source.require_remote()?;
     let room = Room::beside(&path)?;
     let picked = source.pick(&options.path, &room.cache)?;
     let taken = source.take(&picked, &room.cache, reporter)?;
@@ -115,6 +115,7 @@ pub fn storage_url(options: &GetOptions) -> Result<String, ProjectError> {
         scratch: &options.scratch,
     };
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
+    source.require_remote()?;
     let room = Room::beside(&options.scratch.join("x"))?;
     let picked = source.pick(&options.path, &room.cache)?;
     let (output, id) = match picked.shape {
@@ -144,6 +145,7 @@ struct Room {
 impl Room {
     fn beside(path: &Utf8Path) -> Result<Self, ProjectError> {
         let parent = path.parent().unwrap_or(Utf8Path::new("/"));
+        fs_err::create_dir_all(parent)?;
         let folder = tempfile::Builder::new()
             .prefix(".ketch-get-")
             .tempdir_in(parent)?;

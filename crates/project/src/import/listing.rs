@@ -66,6 +66,7 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
         scratch: &options.scratch,
     };
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
+    source.require_remote()?;
     let base = source.place(&options.path)?;
     fs_err::create_dir_all(&options.scratch)?;
     let room = tempfile::Builder::new()

@@ -75,6 +75,7 @@ pub fn import(
     let mut taken = None;
     if options.bringing != Bringing::Record {
         let mut source = Source::open(&options.source, None, around, &options.transfer)?;
+        source.require_remote()?;
         let picked = source.pick(&options.path, project.cache())?;
         if options.bringing == Bringing::Data {
             taken = Some(source.take(&picked, project.cache(), reporter)?);

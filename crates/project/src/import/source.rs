@@ -102,6 +102,23 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// Refuses a remote that was named and that the project there does not have, whether it would be
+    /// asked or not.
+    pub(super) fn require_remote(&self) -> Result<(), ProjectError> {
+        let base = &self.repository.base;
+        let is_project = self.tree.files.contains_key(&base.join(".dvc/config"));
+        if self.repository.spec.remote_name().is_none() || !is_project {
+            return Ok(());
+        }
+        let mut places =
+            Places::find(&self.repository, &self.tree, base, self.choice, self.around)?;
+        if places.has_remote() {
+            Ok(())
+        } else {
+            Err(places.why())
+        }
+    }
+
     fn url(&self) -> String {
         shown(&self.repository.spec.url)
     }
