@@ -135,6 +135,9 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
         });
     }
     let _lock = project.lock()?;
+    if options.mode != GcMode::Dry {
+        ketch_store::TemporaryFolder::clear(&project.root().join(".dvc/tmp"));
+    }
     let others = options
         .projects
         .iter()

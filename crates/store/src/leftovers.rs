@@ -1,7 +1,7 @@
 //! What a process that was killed left behind: temporary files, and the mark that it did not finish.
 //!
-//! A temporary file is named `.ketch-tmp-`, process id, `-`, anything. The walks of ketch never see
-//! one; DVC would take it for data.
+//! A temporary file or folder is named `.ketch-tmp-`, process id, `-`, anything. The walks of ketch
+//! never see one; DVC would take it for data.
 
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -9,6 +9,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
+use rustix::fs::{FlockOperation, flock};
+use tempfile::TempDir;
 
 use crate::atomic::TEMPORARY_PREFIX;
 use crate::path_lock::lives;
@@ -37,7 +40,82 @@ pub(crate) fn temporary_prefix() -> String {
     format!("{TEMPORARY_PREFIX}{}-", std::process::id())
 }
 
-/// Removes the temporary files of dead processes below `directory`, not in Git's folder nor in other
+/// A folder to work in, gone in the end. It is locked while somebody has it, so that it can be told
+/// from one that a killed process left behind.
+#[derive(Debug)]
+pub struct TemporaryFolder {
+    folder: TempDir,
+    path: Utf8PathBuf,
+    /// None where the file system has no locks for folders.
+    _lock: Option<File>,
+}
+
+impl TemporaryFolder {
+    /// Makes one in `parent`, which is made if need be, and removes those there that nobody has.
+    pub fn make_in(parent: &Utf8Path) -> io::Result<Self> {
+        fs_err::create_dir_all(parent)?;
+        Self::clear(parent);
+        let folder = tempfile::Builder::new()
+            .prefix(&temporary_prefix())
+            .tempdir_in(parent)?;
+        let path = folder.path().to_owned();
+        let path = Utf8PathBuf::try_from(path).map_err(camino::FromPathBufError::into_io_error)?;
+        Ok(Self {
+            _lock: File::open(&path)
+                .ok()
+                .filter(|file| is_free(file) == Some(true)),
+            folder,
+            path,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Utf8Path {
+        debug_assert_eq!(self.folder.path(), self.path);
+        &self.path
+    }
+
+    /// Removes the folders right in `parent` that processes left behind when they were killed, and
+    /// says how many there were.
+    pub fn clear(parent: &Utf8Path) -> u64 {
+        let Ok(entries) = parent.read_dir_utf8() else {
+            return 0;
+        };
+        let mut removed = 0;
+        for entry in entries.flatten() {
+            if let Some(rest) = entry.file_name().strip_prefix(TEMPORARY_PREFIX)
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && is_folder_abandoned(entry.path(), rest)
+                && fs_err::remove_dir_all(entry.path()).is_ok()
+            {
+                removed += 1;
+            }
+        }
+        removed
+    }
+}
+
+/// Whether nobody has this folder open as their own; then it is ours until the file is closed. None
+/// where that cannot be found out.
+fn is_free(folder: &File) -> Option<bool> {
+    match flock(folder, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Some(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Some(false),
+        Err(_) => None,
+    }
+}
+
+fn is_folder_abandoned(path: &Utf8Path, rest: &str) -> bool {
+    // It may be an hour old and in use by a process that this machine does not see.
+    let free = File::open(path).ok().and_then(|folder| is_free(&folder));
+    match free {
+        Some(true) => is_abandoned(path, rest, Neighbours::Local),
+        Some(false) => false,
+        None => is_abandoned(path, rest, Neighbours::Anybody),
+    }
+}
+
+/// Removes the temporary files and folders of dead processes below `directory`, not in Git's folder nor in other
 /// projects, and says how many there were. What cannot be read or removed stays.
 pub fn remove_leftovers(directory: &Utf8Path, neighbours: Neighbours) -> u64 {
     let mut removed = 0;
@@ -50,7 +128,12 @@ pub fn remove_leftovers(directory: &Utf8Path, neighbours: Neighbours) -> u64 {
             let (path, name) = (entry.path(), entry.file_name());
             let is_directory = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_directory {
-                if name != ".git" && !path.join(".dvc").is_dir() {
+                let temporary = name.strip_prefix(TEMPORARY_PREFIX);
+                if let Some(rest) = temporary {
+                    let gone =
+                        is_folder_abandoned(path, rest) && fs_err::remove_dir_all(path).is_ok();
+                    removed += u64::from(gone);
+                } else if name != ".git" && !path.join(".dvc").is_dir() {
                     folders.push(path.to_owned());
                 }
             } else if let Some(rest) = name.strip_prefix(TEMPORARY_PREFIX)
@@ -143,6 +226,34 @@ mod tests {
             assert!(root.join(kept).join(&dead).exists(), "{kept}");
         }
         assert!(own.path().exists());
+    }
+
+    #[test]
+    fn folders_that_somebody_has_stay() {
+        let guard = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(guard.path()).unwrap().join("scratch");
+        let own = TemporaryFolder::make_in(&root).unwrap();
+        fs_err::write(own.path().join("file"), "").unwrap();
+        let [dead, held, living] = ["2000000000-x", "2000000000-y", "1-x"]
+            .map(|name| root.join(format!("{TEMPORARY_PREFIX}{name}")));
+        for folder in [&dead, &held, &living] {
+            fs_err::create_dir_all(folder.join("below")).unwrap();
+            fs_err::write(folder.join("below/file"), "").unwrap();
+        }
+        // By a process in another container, say.
+        let lock = File::open(&held).unwrap();
+        assert_eq!(is_free(&lock), Some(true));
+        let other = TemporaryFolder::make_in(&root).unwrap();
+        assert!(!dead.exists());
+        for kept in [own.path(), other.path(), &held, &living] {
+            assert!(kept.exists(), "{kept}");
+        }
+        drop(lock);
+        assert_eq!(remove_leftovers(&root, Neighbours::Anybody), 1);
+        assert!(!held.exists() && living.join("below/file").exists());
+        let path = own.path().to_owned();
+        drop(own);
+        assert!(!path.exists());
     }
 
     #[test]

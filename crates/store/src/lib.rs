@@ -54,7 +54,7 @@ pub use content::{HashedDirectory, HashedFile};
 pub use error::{StoreError, room_hint};
 pub use hash::{hash_bytes, hash_directory, hash_file};
 pub use ignore_rule::{IgnoreRule, RuleEffect, RuleOrigin, ignore_rule};
-pub use leftovers::{Neighbours, remove_leftovers};
+pub use leftovers::{Neighbours, TemporaryFolder, remove_leftovers};
 pub use legacy::hash_like;
 pub use link::LinkKind;
 pub use lock::RepoLock;

@@ -132,9 +132,6 @@ fn walk_with_rules(root: &Utf8Path, path: &Utf8Path) -> Result<Vec<WalkedFile>, 
             seen = true;
             continue;
         }
-        if is_temporary(&found) {
-            continue;
-        }
         let Some(kind) = entry.file_type() else {
             continue;
         };
@@ -244,18 +241,14 @@ fn builder(start: &Utf8Path) -> WalkBuilder {
     walker
 }
 
-/// What DVC never looks into, whatever the ignore files say.
+/// What DVC never looks into, whatever the ignore files say, and what is ours for a while.
 fn is_repository_internal(entry: &DirEntry) -> bool {
-    entry.depth() > 0 && entry.file_name().to_str().is_some_and(is_internal)
+    let ours = |name: &str| is_internal(name) || name.starts_with(TEMPORARY_PREFIX);
+    entry.depth() > 0 && entry.file_name().to_str().is_some_and(ours)
 }
 
 fn is_internal(name: &str) -> bool {
     matches!(name, ".git" | ".hg" | ".dvc" | ".ketch")
-}
-
-fn is_temporary(path: &Utf8Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.starts_with(TEMPORARY_PREFIX))
 }
 
 fn utf8(directory: &Utf8Path, entry: &DirEntry) -> Result<Utf8PathBuf, StoreError> {

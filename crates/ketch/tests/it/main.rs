@@ -1,5 +1,6 @@
 //! ketch from outside: as people and scripts see it.
 
+mod abandoned;
 mod cache_migrate;
 mod data;
 mod data_commands;

@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
-use ketch_store::{Cache, Durability, LinkKind, Reporter};
+use ketch_store::{Cache, Durability, LinkKind, Reporter, TemporaryFolder};
 use serde::Serialize;
 
 use super::destination::{named, refuse_existing};
@@ -138,21 +138,15 @@ pub fn storage_url(options: &GetOptions) -> Result<String, ProjectError> {
 
 /// A folder beside the place where data goes, with a cache of its own; gone in the end.
 struct Room {
-    folder: tempfile::TempDir,
+    folder: TemporaryFolder,
     cache: Cache,
 }
 
 impl Room {
     fn beside(path: &Utf8Path) -> Result<Self, ProjectError> {
         let parent = path.parent().unwrap_or(Utf8Path::new("/"));
-        fs_err::create_dir_all(parent)?;
-        let folder = tempfile::Builder::new()
-            .prefix(".ketch-get-")
-            .tempdir_in(parent)?;
-        let root = Utf8Path::from_path(folder.path()).ok_or_else(|| ProjectError::NotUtf8 {
-            path: folder.path().display().to_string(),
-        })?;
-        let cache = Cache::open_with(root.join("cache"), Durability::Buffered)
+        let folder = TemporaryFolder::make_in(parent)?;
+        let cache = Cache::open_with(folder.path().join("cache"), Durability::Buffered)
             .with_links(vec![LinkKind::Reflink, LinkKind::Copy]);
         Ok(Self { folder, cache })
     }
@@ -164,7 +158,7 @@ impl Room {
         path: &Utf8Path,
         reporter: &dyn Reporter,
     ) -> Result<(), ProjectError> {
-        let root = Utf8Path::from_path(self.folder.path()).unwrap_or(path);
+        let root = self.folder.path();
         let made = root.join("data");
         if id.is_directory() {
             fs_err::create_dir_all(&made)?;

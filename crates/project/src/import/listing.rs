@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
-use ketch_store::{Cache, Durability};
+use ketch_store::{Cache, Durability, TemporaryFolder};
 use serde::Serialize;
 
 use super::repository::Surroundings;
@@ -68,14 +68,8 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
     source.require_remote()?;
     let base = source.place(&options.path)?;
-    fs_err::create_dir_all(&options.scratch)?;
-    let room = tempfile::Builder::new()
-        .prefix("ketch-list-")
-        .tempdir_in(&options.scratch)?;
-    let room = Utf8Path::from_path(room.path()).ok_or_else(|| ProjectError::NotUtf8 {
-        path: room.path().display().to_string(),
-    })?;
-    let cache = Cache::open_with(room, Durability::Buffered);
+    let room = TemporaryFolder::make_in(&options.scratch)?;
+    let cache = Cache::open_with(room.path(), Durability::Buffered);
     let mut found = Gathered {
         base,
         levels: options.levels,

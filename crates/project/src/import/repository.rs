@@ -1,7 +1,7 @@
 //! Another repository at one commit.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tempfile::TempDir;
+use ketch_store::TemporaryFolder;
 
 use super::address::{Address, PROTOCOLS, shown, without_login};
 use super::{ImportError, SourceSpec};
@@ -19,7 +19,7 @@ pub(super) struct SourceRepository {
     /// Where paths begin, relative to the top: elsewhere if the URL is a directory below it.
     pub(super) base: Utf8PathBuf,
     /// Removes the clone in the end.
-    _clone: Option<TempDir>,
+    _clone: Option<TemporaryFolder>,
 }
 
 /// What opening needs to know of the one who opens.
@@ -47,7 +47,7 @@ impl SourceRepository {
                 let any = lock.is_some() || spec.revision.is_some();
                 let history = if any { History::Whole } else { History::Newest };
                 let clone = clone(&url, history, around.scratch)?;
-                let git = Git::at(utf8(clone.path())?);
+                let git = Git::at(clone.path());
                 (git, None, Utf8PathBuf::new(), Some(clone))
             }
         };
@@ -117,12 +117,8 @@ fn open_directory(
 }
 
 /// A bare clone: nothing is checked out, and no hook or filter of anybody runs.
-fn clone(url: &str, history: History, scratch: &Utf8Path) -> Result<TempDir, ProjectError> {
-    fs_err::create_dir_all(scratch)?;
-    let folder = tempfile::Builder::new()
-        .prefix("ketch-clone-")
-        .tempdir_in(scratch)?;
-    let target = utf8(folder.path())?;
+fn clone(url: &str, history: History, scratch: &Utf8Path) -> Result<TemporaryFolder, ProjectError> {
+    let folder = TemporaryFolder::make_in(scratch)?;
     let mut arguments = vec![
         "-c",
         "core.hooksPath=/dev/null",
@@ -133,7 +129,7 @@ fn clone(url: &str, history: History, scratch: &Utf8Path) -> Result<TempDir, Pro
     if history == History::Newest && !url.starts_with("file:") {
         arguments.extend(["--depth", "1"]);
     }
-    arguments.extend(["--", url, target.as_str()]);
+    arguments.extend(["--", url, folder.path().as_str()]);
     let output = Git::at(scratch)
         .command(&arguments)
         .env("GIT_ALLOW_PROTOCOL", PROTOCOLS.join(":"))
@@ -189,12 +185,6 @@ fn resolve(git: &Git, url: &str, revision: &str) -> Result<CommitId, ProjectErro
         .into()),
         resolved => resolved,
     }
-}
-
-fn utf8(path: &std::path::Path) -> Result<&Utf8Path, ProjectError> {
-    Utf8Path::from_path(path).ok_or_else(|| ProjectError::NotUtf8 {
-        path: path.display().to_string(),
-    })
 }
 
 /// Git says what happens first and why it failed last.

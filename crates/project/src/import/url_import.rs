@@ -3,7 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, OutputEntry};
 use ketch_store::remote::upload;
-use ketch_store::{Cache, Durability, Reporter};
+use ketch_store::{Cache, Durability, Reporter, TemporaryFolder};
 
 use super::destination::{Destination, named};
 use super::repository_import::{ImportReport, output};
@@ -139,13 +139,8 @@ pub(super) fn send(
 ) -> Result<(OutputEntry, Content), ProjectError> {
     let (remote, options) = choice.chosen(project)?;
     // An object has its name only when all of it was read.
-    let scratch = tempfile::Builder::new()
-        .prefix("ketch-passing-")
-        .tempdir_in(project.root().join(".dvc/tmp"))?;
-    let root = Utf8Path::from_path(scratch.path()).ok_or_else(|| ProjectError::NotUtf8 {
-        path: scratch.path().display().to_string(),
-    })?;
-    let cache = Cache::open_with(root, Durability::Buffered);
+    let scratch = TemporaryFolder::make_in(&project.root().join(".dvc/tmp"))?;
+    let cache = Cache::open_with(scratch.path(), Durability::Buffered);
     let (dependency, content) = source.take(shown, &cache, reporter)?;
     let ids = std::slice::from_ref(&content.id);
     upload(&cache, &*remote, ids, options, reporter)?;
