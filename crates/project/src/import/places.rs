@@ -8,10 +8,12 @@ use ketch_store::remote::{
 };
 use ketch_store::{Cache, Reporter, StoreError};
 
+use super::address::shown;
+use super::blobs::BlobReader;
 use super::repository::{SourceRepository, Surroundings};
 use super::tree::{SourceOutput, SourceTree};
 use crate::paths::{join, read_if_there};
-use crate::{ProjectError, RemoteChoice};
+use crate::{ProjectConfig, ProjectError, RemoteChoice};
 
 /// One project's cache, if it is on this machine, and its remote; in this order.
 pub(super) struct Places {
@@ -19,6 +21,8 @@ pub(super) struct Places {
     /// Why there is none is told only where it is needed.
     remote: Result<RemoteSettings, Option<RemoteError>>,
     levels: Vec<ConfigLevel>,
+    /// The project's `ketch.toml`, for the layouts of its remotes.
+    config: ProjectConfig,
 }
 
 /// Files that are recorded with their versions.
@@ -77,6 +81,7 @@ impl Places {
     ) -> Result<Self, ProjectError> {
         let home = source.top.as_ref().map(|top| top.join(project));
         let levels = levels(source, tree, project, home.as_deref(), choice, around)?;
+        let config = config(source, tree, project, home.as_deref())?;
         let cache = home.map(|home| {
             let own = levels
                 .iter()
@@ -90,6 +95,7 @@ impl Places {
             cache: cache.map(|cache| RemoteSettings::new(title, cache)),
             remote: RemoteSettings::find(&levels, None).map_err(Some),
             levels,
+            config,
         })
     }
 
@@ -117,7 +123,7 @@ impl Places {
             if ids.iter().all(|id| cache.contains_all(id)) {
                 break;
             }
-            let (remote, options) = open(&settings, choice)?;
+            let (remote, options) = self.open(&settings, choice)?;
             match download(cache, &*remote, ids, options, reporter) {
                 Ok(report) => {
                     sum.objects += report.objects;
@@ -145,7 +151,7 @@ impl Places {
         let mut sum = TransferReport::default();
         if let Some(settings) = &self.cache {
             let ids: Vec<ObjectId> = versions.objects.iter().map(|one| one.id.clone()).collect();
-            let (remote, options) = open(settings, choice)?;
+            let (remote, options) = self.open(settings, choice)?;
             // What is damaged there may be whole on the remote.
             sum = download(cache, &*remote, &ids, options, reporter).unwrap_or_default();
         }
@@ -161,7 +167,7 @@ impl Places {
             _ => RemoteSettings::find(&self.levels, Some(&versions.remote))
                 .map_err(StoreError::from)?,
         };
-        let (remote, options) = open(&settings, choice)?;
+        let (remote, options) = self.open(&settings, choice)?;
         let wanted = &versions.objects;
         let more = download_versions(cache, &*remote, wanted, options, reporter)?;
         sum.objects += more.objects;
@@ -181,7 +187,7 @@ impl Places {
         }
         let mut failure = None;
         for settings in self.settings() {
-            let (remote, options) = open(&settings, choice)?;
+            let (remote, options) = self.open(&settings, choice)?;
             match manifest_of(cache, &*remote, id, options) {
                 Ok(Some(manifest)) => return Ok(Some(manifest)),
                 Ok(None) => {}
@@ -207,23 +213,20 @@ impl Places {
         self.remote.is_ok()
     }
 
+    /// Opens the cache or a remote of the project, as a choice says.
+    fn open(
+        &self,
+        settings: &RemoteSettings,
+        choice: &RemoteChoice,
+    ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
+        let remote = choice.open_elsewhere(&self.config, settings)?;
+        Ok((remote, choice.options(settings)?))
+    }
+
     fn settings(&self) -> Vec<RemoteSettings> {
         let remote = self.remote.as_ref().ok();
         self.cache.iter().chain(remote).cloned().collect()
     }
-}
-
-/// Opens a remote as a choice says.
-pub(super) fn open(
-    settings: &RemoteSettings,
-    choice: &RemoteChoice,
-) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
-    let remote = choice.open_plain(settings)?;
-    let options = TransferOptions {
-        jobs: choice.jobs.or(settings.jobs().map_err(StoreError::from)?),
-        retry: choice.retry,
-    };
-    Ok((remote, options))
 }
 
 /// The machine's configuration, that of the commit, that of the work tree, what was given on top.
@@ -254,7 +257,7 @@ fn levels(
         None => source.git.directory().join(".dvc"),
     };
     if let Some(file) = tree.files.get(&project.join(".dvc/config")) {
-        let text = super::blobs::BlobReader::open(&source.git)?.text(&file.id, file.size)?;
+        let text = BlobReader::open(&source.git)?.text(&file.id, file.size)?;
         let name = format!("{}: .dvc/config", source.spec.url);
         levels.push(ConfigLevel {
             config: Config::parse(&text, &name)?,
@@ -287,6 +290,29 @@ fn levels(
         directory,
     });
     Ok(levels)
+}
+
+/// `ketch.toml` as it is in the work tree, or else as it is in the commit.
+fn config(
+    source: &SourceRepository,
+    tree: &SourceTree,
+    project: &Utf8Path,
+    home: Option<&Utf8Path>,
+) -> Result<ProjectConfig, ProjectError> {
+    let here = home.map(|home| home.join("ketch.toml"));
+    if let Some(path) = here
+        && let Some(text) = read_if_there(&path)?
+    {
+        return ProjectConfig::parse(&text, &path);
+    }
+    match tree.files.get(&project.join("ketch.toml")) {
+        Some(file) => {
+            let text = BlobReader::open(&source.git)?.text(&file.id, file.size)?;
+            let name = format!("{}: ketch.toml", shown(&source.spec.url));
+            ProjectConfig::parse(&text, Utf8Path::new(&name))
+        }
+        None => Ok(ProjectConfig::default()),
+    }
 }
 
 /// The settings that the import itself has.

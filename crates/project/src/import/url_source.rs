@@ -10,7 +10,7 @@ use ketch_store::remote::{
 use ketch_store::{Cache, Original, Reporter, StoreError};
 
 use super::ImportError;
-use super::places;
+
 use super::remote_levels::levels_of;
 use super::url_settings::settings_value;
 use super::url_state::{FileState, RemoteState, StateKey};
@@ -110,7 +110,7 @@ impl UrlSource {
         };
         let (base, key) = cut(&found.url);
         found.url = base;
-        let (remote, options) = places::open(&found, choice)?;
+        let (remote, options) = (choice.open_plain(&found)?, choice.options(&found)?);
         Ok(given(Place::Remote {
             remote,
             options,

@@ -62,7 +62,7 @@ pub fn export(
     let to = if known.contains(&options.to.to_lowercase()) {
         let to = RemoteSettings::find(&levels, Some(&options.to))
             .map_err(|error| ProjectError::Store(error.into()))?;
-        if layout(project, &to.name) != RemoteLayout::Dvc {
+        if layout(project.config(), &to.name) != RemoteLayout::Dvc {
             return Err(ProjectError::ExportInto { name: to.name });
         }
         to

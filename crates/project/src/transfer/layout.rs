@@ -5,7 +5,7 @@ use ketch_store::remote::{ConfigLevel, Remote, RemoteSettings, Retry};
 
 use crate::config::RemoteLayout;
 use crate::suggest::nearest;
-use crate::{Project, ProjectError};
+use crate::{Project, ProjectConfig, ProjectError};
 
 /// The same remote, with the layout that it has.
 pub(super) fn with_layout(
@@ -13,14 +13,14 @@ pub(super) fn with_layout(
     remote: Box<dyn Remote>,
     retry: Retry,
 ) -> Result<Box<dyn Remote>, ProjectError> {
-    Ok(match layout(project, remote.name()) {
+    Ok(match layout(project.config(), remote.name()) {
         RemoteLayout::Dvc => remote,
         RemoteLayout::Chunked => Box::new(chunked(project, remote, retry)?),
     })
 }
 
-pub(super) fn layout(project: &Project, name: &str) -> RemoteLayout {
-    let configured = project.config().remote.iter();
+pub(super) fn layout(config: &ProjectConfig, name: &str) -> RemoteLayout {
+    let configured = config.remote.iter();
     // DVC lowers the names of remotes.
     configured
         .filter(|(known, _)| known.to_lowercase() == name.to_lowercase())

@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use ketch_dvc::Config;
 use ketch_store::StoreError;
-use ketch_store::chunk::ChunkedRemote;
+use ketch_store::chunk::{ChunkedOptions, ChunkedRemote};
 use ketch_store::remote::{
     ConfigLevel, Remote, RemoteEnvironment, RemoteError, RemoteSettings, Retry, TransferOptions,
     Versioning, open_remote,
@@ -16,7 +16,7 @@ use super::layout::{check_names, chunked, layout, with_layout};
 use super::outputs::Output;
 use crate::config::RemoteLayout;
 use crate::paths::read_if_there;
-use crate::{Project, ProjectError};
+use crate::{Project, ProjectConfig, ProjectError};
 
 /// Asks a person for the password of a remote at this address, for this user if one is known.
 pub type AskPassword = fn(url: &str, user: Option<&str>) -> io::Result<String>;
@@ -95,10 +95,7 @@ impl RemoteChoice {
                 Ok(Group {
                     remote: self.open(project, &settings)?,
                     versioning: settings.versioning().map_err(StoreError::from)?,
-                    options: TransferOptions {
-                        jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
-                        retry: self.retry,
-                    },
+                    options: self.options(&settings)?,
                     outputs,
                 })
             })
@@ -115,6 +112,17 @@ impl RemoteChoice {
         Ok(matches!(found, Err(RemoteError::NotConfigured)))
     }
 
+    /// How to talk to a remote.
+    pub(crate) fn options(
+        &self,
+        settings: &RemoteSettings,
+    ) -> Result<TransferOptions, ProjectError> {
+        Ok(TransferOptions {
+            jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
+            retry: self.retry,
+        })
+    }
+
     /// Opens a remote in its own layout, with what the account brings along.
     pub(super) fn open(
         &self,
@@ -123,6 +131,26 @@ impl RemoteChoice {
     ) -> Result<Box<dyn Remote>, ProjectError> {
         let remote = self.open_plain(settings)?;
         with_layout(project, remote, self.retry)
+    }
+
+    /// Opens a remote of another project, whose `ketch.toml` says what layout it has. The indexes
+    /// of a chunked one are read anew: that project's folders are not ours to keep copies in.
+    pub(crate) fn open_elsewhere(
+        &self,
+        config: &ProjectConfig,
+        settings: &RemoteSettings,
+    ) -> Result<Box<dyn Remote>, ProjectError> {
+        let remote = self.open_plain(settings)?;
+        Ok(match layout(config, &settings.name) {
+            RemoteLayout::Dvc => remote,
+            RemoteLayout::Chunked => Box::new(ChunkedRemote::open(
+                remote,
+                ChunkedOptions {
+                    copies: None,
+                    retry: self.retry,
+                },
+            )),
+        })
     }
 
     /// Opens a remote as it is, whatever its layout.
@@ -174,11 +202,7 @@ impl RemoteChoice {
                 remote: settings.name,
             });
         }
-        let options = TransferOptions {
-            jobs: self.jobs.or(settings.jobs().map_err(StoreError::from)?),
-            retry: self.retry,
-        };
-        Ok((self.open(project, &settings)?, options))
+        Ok((self.open(project, &settings)?, self.options(&settings)?))
     }
 
     /// The same remote if it is a chunked one.
@@ -197,7 +221,7 @@ impl RemoteChoice {
         project: &Project,
         settings: &RemoteSettings,
     ) -> Result<Option<ChunkedRemote>, ProjectError> {
-        match layout(project, &settings.name) {
+        match layout(project.config(), &settings.name) {
             RemoteLayout::Dvc => Ok(None),
             RemoteLayout::Chunked => {
                 chunked(project, self.open_plain(settings)?, self.retry).map(Some)

@@ -15,6 +15,7 @@ mod data_states;
 mod gc_shared;
 mod git;
 mod import;
+mod import_chunked;
 mod import_later;
 mod interop;
 mod kill;
