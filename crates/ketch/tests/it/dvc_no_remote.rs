@@ -46,6 +46,9 @@ fn ketch_says_that_there_is_no_remote() {
     let _ = project.ketch(["init"]).success();
     project.write("f", "1\n");
     let _ = project.ketch(["add", "f"]).success();
+    // All of it is here.
+    let _ = project.ketch(["pull"]).success();
+    fs_err::remove_dir_all(project.path(".dvc/cache")).expect("the cache is there");
     let told = project.ketch(["pull"]).failure(3);
     assert!(told.stderr.contains("no remote is configured"), "{told}");
     let told = project.ketch(["pull", "--allow-missing"]).success();
