@@ -298,14 +298,7 @@ impl Remote for ObjectService {
     }
 
     fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
-        match self.wait("look up", key, self.operator.stat(key)) {
-            Ok(metadata) => Ok(Some(metadata.content_length())),
-            Err(RemoteError::Failed {
-                kind: FailureKind::NotFound,
-                ..
-            }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.facts(key)?.map(|facts| facts.size))
     }
 
     fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
