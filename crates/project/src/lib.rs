@@ -92,12 +92,12 @@ pub use gc::{FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Reachab
 pub use gc_remote::{PackGarbage, RemoteGarbage};
 pub use git::{CommitId, Git, Identity};
 pub use import::{
-    AddDestination, AddFromOptions, AddFromReport, Bringing, FrozenImports, GetOptions, GetReport,
-    ImportChange, ImportError, ImportLook, ImportLookOptions, ImportOptions, ImportReport,
-    OnExisting, SourceListOptions, SourceSpec, SourceState, UpdateDestination, UpdateOptions,
-    UpdateReport, UpdatedImport, UrlDestination, UrlGetOptions, UrlImportOptions, UrlListEntry,
-    UrlListOptions, VERSION_AWARE, add_from, get, get_url, import, import_changes, import_url,
-    list_source, list_url, storage_url, update,
+    AddDestination, AddFromOptions, AddFromReport, Bringing, DataOutcome, DataUpdate,
+    FrozenImports, GetOptions, GetReport, ImportChange, ImportError, ImportLook, ImportLookOptions,
+    ImportOptions, ImportReport, OnExisting, SourceListOptions, SourceSpec, SourceState,
+    UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, UrlDestination, UrlGetOptions,
+    UrlImportOptions, UrlListEntry, UrlListOptions, VERSION_AWARE, add_from, get, get_url, import,
+    import_changes, import_url, list_source, list_url, storage_url, update,
 };
 pub use init::{Existing, InitOptions, InitReport, init, init_below, init_without_git};
 pub use install::{HookProgram, install_hooks, install_with_pre_commit};

@@ -1,8 +1,10 @@
 //! `ketch update`
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_project::{ImportError, ProjectError, UpdateDestination, UpdateOptions, update};
+use ketch_project::{
+    DataOutcome, DataUpdate, ImportError, ProjectError, UpdateDestination, UpdateOptions, update,
+};
 
 use super::elsewhere::{tell_trash, transfer};
 use crate::exit::{CommandError, ExitStatus};
@@ -15,10 +17,10 @@ use crate::workspace::{from_here, open_project};
 /// Bring imported data up to date
 ///
 /// Looks whether there is something new where the data was imported from, downloads it, and records
-/// which version it is now.
+/// which version it is now. The same for data that was pushed to a remote with `worktree`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArgs {
-    /// `.dvc` files of imports; with `--recursive` directories too
+    /// `.dvc` files; with `--recursive` directories too
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<Utf8PathBuf>,
 
@@ -27,7 +29,7 @@ pub(crate) struct UpdateArgs {
     #[arg(long, value_name = "REVISION")]
     rev: Option<String>,
 
-    /// Update every import below directories
+    /// Update everything below directories
     #[arg(short = 'R', long)]
     recursive: bool,
 
@@ -75,7 +77,7 @@ pub(super) fn run(
         && !recursive
     {
         return Err(CommandError::user(format!("`{folder}` is a directory"))
-            .hint("update every import in it with `--recursive`"));
+            .hint("update everything in it with `--recursive`"));
     }
     let mut transfer = transfer(settings, jobs);
     transfer.name = remote;
@@ -96,9 +98,14 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = update(&project, &options, &progress)?;
     drop(progress);
+    let is_foreign = |data: &DataUpdate| data.outcome == DataOutcome::NeverPushed;
     let nothing = report.updated.is_empty() && report.unchanged.is_empty();
-    if let (Some(file), true, false) = (report.others.first(), nothing, printer.speaks_dvc()) {
-        let file = file.clone();
+    if nothing
+        && !printer.speaks_dvc()
+        && report.data.iter().all(is_foreign)
+        && let Some(data) = report.data.first()
+    {
+        let file = data.file.clone();
         return Err(ProjectError::from(ImportError::NotAnImport { file }).into());
     }
     printer.json(&report);
@@ -118,14 +125,29 @@ pub(super) fn run(
             from_here(&project, settings, file)
         ));
     }
-    if !printer.speaks_dvc() {
-        for file in &report.others {
-            printer.note(format_args!(
-                "'{}' is no import, skipping",
-                from_here(&project, settings, file)
-            ));
-        }
+    for data in &report.data {
+        tell_data(data, &from_here(&project, settings, &data.path), printer);
     }
     tell_trash(printer, &report.trashed, &options.trash);
     Ok(ExitStatus::Success)
+}
+
+/// DVC says what it could not do, and no more.
+fn tell_data(data: &DataUpdate, path: &Utf8Path, printer: &Printer) {
+    let remote = data.remote.as_deref().unwrap_or_default();
+    match data.outcome {
+        DataOutcome::Updated if !printer.speaks_dvc() => {
+            printer.line(format_args!("Updating '{path}' from remote '{remote}'"));
+        }
+        DataOutcome::Unchanged if !printer.speaks_dvc() => {
+            printer.line(format_args!("'{path}' didn't change, skipping"));
+        }
+        DataOutcome::Updated | DataOutcome::Unchanged => {}
+        DataOutcome::NeverPushed => printer.warning(format_args!(
+            "'{path}' was not updated: it is no import, and was never pushed to a `worktree` remote"
+        )),
+        DataOutcome::NotThere => printer.warning(format_args!(
+            "'{path}' was not updated: there is nothing of it on remote '{remote}'"
+        )),
+    }
 }

@@ -143,7 +143,7 @@ impl ImportError {
             Self::Changed { .. } => "run it again".to_owned(),
             Self::Name { .. } => "do not import this directory".to_owned(),
             Self::NotAnImport { .. } => {
-                "only what `ketch import` and `ketch import-url` made can be updated; see `ketch commit` and `ketch repro`".to_owned()
+                "only imports can be updated, and what was pushed to a remote with `worktree`; see `ketch commit` and `ketch repro`".to_owned()
             }
             Self::NoStorage { .. } => "get it with `ketch get`".to_owned(),
             Self::OtherData { file, .. } | Self::OtherState { file, .. } => {

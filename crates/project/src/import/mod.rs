@@ -31,6 +31,7 @@ mod url_import;
 mod url_settings;
 mod url_source;
 mod url_state;
+mod worktree_update;
 
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
 pub use changes::{
@@ -44,7 +45,9 @@ pub(crate) use pending::fetch_imports;
 pub use repository_import::{ImportOptions, ImportReport, import};
 pub use spec::SourceSpec;
 pub(crate) use update::is_edited;
-pub use update::{UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, update};
+pub use update::{
+    DataOutcome, DataUpdate, UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, update,
+};
 pub use url_import::{UrlDestination, UrlImportOptions, import_url};
 pub use url_settings::VERSION_AWARE;
 

@@ -1,4 +1,4 @@
-//! Imports brought up to date with where they come from.
+//! Imports brought up to date with where they come from, and data of a work tree on a remote.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, OutputEntry};
@@ -13,8 +13,10 @@ use super::url_import::{send, unexecutable};
 use super::url_settings::settings_of;
 use super::url_source::UrlSource;
 use super::url_state::same_state;
+use super::worktree_update::update_from_worktree;
 use super::{ImportError, OnExisting, SourceSpec};
 use crate::paths::join;
+use crate::stage::Index;
 use crate::{CommitId, Project, ProjectError, RemoteChoice, TrackedData};
 
 /// What to bring up to date.
@@ -51,10 +53,33 @@ pub struct UpdateReport {
     pub updated: Vec<UpdatedImport>,
     /// `.dvc` files of imports that had nothing new.
     pub unchanged: Vec<Utf8PathBuf>,
-    /// Targets that are `.dvc` files of something else, and stay as they are.
-    pub others: Vec<Utf8PathBuf>,
+    /// The outputs of targets that are no imports.
+    pub data: Vec<DataUpdate>,
     /// What was overwritten, saved nowhere, and is in the trash now.
     pub trashed: Vec<Utf8PathBuf>,
+}
+
+/// What became of data that is no import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataUpdate {
+    /// The `.dvc` file, relative to the root.
+    pub file: Utf8PathBuf,
+    pub path: Utf8PathBuf,
+    /// The remote it was pushed to.
+    pub remote: Option<String>,
+    pub outcome: DataOutcome,
+}
+
+/// Whether it is newer now, or why not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DataOutcome {
+    Updated,
+    Unchanged,
+    /// It was pushed to no remote that keeps versions.
+    NeverPushed,
+    /// There is nothing of it on the `worktree` remote that it was pushed to.
+    NotThere,
 }
 
 /// An import that is newer now.
@@ -72,7 +97,8 @@ pub struct UpdatedImport {
     pub revision: Option<CommitId>,
 }
 
-/// Holds imports against where they come from, and brings what is new.
+/// Holds imports against where they come from, and data that was pushed to a `worktree` remote
+/// against what is there, and brings what is new.
 ///
 /// One after the other: when one fails those before it are done.
 pub fn update(
@@ -83,11 +109,11 @@ pub fn update(
     let _lock = project.lock()?;
     let mut report = UpdateReport::default();
     let mut imports = Vec::new();
+    let mut data = Vec::new();
     for target in &options.targets {
-        match find(project, target)? {
-            Found::Imports(found) => imports.extend(found),
-            Found::Other(file) => report.others.push(project.shown(&file)),
-        }
+        let found = find(project, target)?;
+        imports.extend(found.imports);
+        data.extend(found.data);
     }
     imports.sort_by(|left, right| left.file.cmp(&right.file));
     imports.dedup_by(|left, right| left.file == right.file);
@@ -100,6 +126,11 @@ pub fn update(
             Some(updated) => report.updated.push(updated),
             None => report.unchanged.push(project.shown(&import.file)),
         }
+    }
+    data.sort();
+    data.dedup();
+    for file in data {
+        update_from_worktree(project, &file, options, reporter, &mut report)?;
     }
     project.remember();
     Ok(report)
@@ -197,24 +228,31 @@ pub(crate) fn is_edited(project: &Project, data: &TrackedData) -> Result<bool, P
 }
 
 /// What a target stands for.
-enum Found {
-    Imports(Vec<Import>),
-    /// A `.dvc` file of something else.
-    Other(Utf8PathBuf),
+#[derive(Default)]
+struct Found {
+    imports: Vec<Import>,
+    /// `.dvc` files of something else, absolute.
+    data: Vec<Utf8PathBuf>,
 }
 
 fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
     let place = join(project.root(), target);
     let pointer = Utf8PathBuf::from(format!("{place}.dvc"));
+    let mut found = Found::default();
     if place.is_dir() && !pointer.is_file() {
-        let files = project.find_files(&|path| {
-            path.extension() == Some("dvc") && path.file_name() != Some(".dvc")
-        })?;
-        let mut imports = Vec::new();
-        for file in files.into_iter().filter(|file| file.starts_with(&place)) {
-            imports.extend(Import::read(project, &file)?);
+        let index = Index::load(project)?;
+        for data in index
+            .data
+            .iter()
+            .filter(|data| data.file.starts_with(&place))
+        {
+            if data.is_import {
+                found.imports.extend(Import::read(project, &data.file)?);
+            } else if data.entry.cloud.is_some() || data.entry.files.is_some() {
+                found.data.push(data.file.clone());
+            }
         }
-        return Ok(Found::Imports(imports));
+        return Ok(found);
     }
     let file = if place.extension() == Some("dvc") && place.is_file() {
         place
@@ -222,23 +260,24 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
         pointer
     };
     if !file.is_file() {
-        let index = crate::Index::load(project)?;
+        let index = Index::load(project)?;
         return Err(index.unknown(project.shown(&join(project.root(), target)).as_str()));
     }
-    Ok(match Import::read(project, &file)? {
-        Some(import) => Found::Imports(vec![import]),
-        None => Found::Other(file),
-    })
+    match Import::read(project, &file)? {
+        Some(import) => found.imports.push(import),
+        None => found.data.push(file),
+    }
+    Ok(found)
 }
 
-fn refuse(
+pub(super) fn refuse(
     project: &Project,
-    import: &Import,
+    file: &Utf8Path,
     what: &'static str,
     option: &'static str,
 ) -> ProjectError {
     ImportError::Option {
-        file: project.shown(&import.file),
+        file: project.shown(file),
         what,
         option,
     }
@@ -253,7 +292,12 @@ fn from_repository(
     report: &mut UpdateReport,
 ) -> Result<Option<UpdatedImport>, ProjectError> {
     if options.to == UpdateDestination::Remote {
-        return Err(refuse(project, import, "a repository", "`--to-remote`"));
+        return Err(refuse(
+            project,
+            &import.file,
+            "a repository",
+            "`--to-remote`",
+        ));
     }
     let repo = import.dependency.repo.as_ref();
     let Some((mut spec, lock)) = repo.and_then(SourceSpec::of_value) else {
@@ -322,7 +366,7 @@ fn from_url(
                 Some(_) => "a directory, whose files have versions of their own",
                 None => "a URL of which no version is recorded",
             };
-            return Err(refuse(project, import, what, "`--rev`"));
+            return Err(refuse(project, &import.file, what, "`--rev`"));
         }
         source = source.at_version(revision);
     }

@@ -17,6 +17,7 @@ mod remote_status;
 mod remotes;
 mod runs;
 
+pub(crate) use cloud_versioned::{NewestState, newest};
 pub use export::{ExportOptions, ExportReport, Exported, export};
 pub use fetch::{fetch, fetch_smaller};
 pub use history::History;

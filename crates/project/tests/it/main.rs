@@ -32,3 +32,4 @@ mod transfer;
 mod versioned_imports;
 mod versioned_remotes;
 mod worktree;
+mod worktree_update;

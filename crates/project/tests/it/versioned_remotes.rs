@@ -33,6 +33,12 @@ impl Server {
         self.0.wait_until(path, done).unwrap();
     }
 
+    pub(crate) fn until_gone(&self, path: &str) {
+        let line = format!("DELETE /{path}");
+        let gone = || self.0.request(self.0.s3, &line, "") == Some(204);
+        self.0.wait_until(path, gone).unwrap();
+    }
+
     /// Where S3 is.
     pub(crate) fn port(&self) -> u16 {
         self.0.s3

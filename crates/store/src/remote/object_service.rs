@@ -450,6 +450,10 @@ impl Versions for ObjectService {
         // Some servers say less when an upload in parts ends.
         Ok(self.version(key, &version.version_id)?.unwrap_or(version))
     }
+
+    fn list_newest(&self, folder: &str, found: &mut dyn FnMut(&str)) -> Result<(), RemoteError> {
+        self.list(folder, &mut |key, _| found(key))
+    }
 }
 
 impl ObjectService {

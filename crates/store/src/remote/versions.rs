@@ -65,6 +65,9 @@ pub trait Versions: Send + Sync {
         source: &mut dyn Read,
         size: u64,
     ) -> Result<ObjectVersion, RemoteError>;
+
+    /// Gives `found` the key of every object below a folder.
+    fn list_newest(&self, folder: &str, found: &mut dyn FnMut(&str)) -> Result<(), RemoteError>;
 }
 
 /// A file on a remote that keeps versions.

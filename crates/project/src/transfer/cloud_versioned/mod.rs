@@ -4,6 +4,7 @@
 //! A `.dvc` file or `dvc.lock` has room for one remote: it records the one that was pushed to last.
 
 mod fetch;
+mod newest;
 mod push;
 mod records;
 mod status;
@@ -15,6 +16,7 @@ use ketch_store::StoreError;
 use ketch_store::remote::{VersionedObject, Versioning, manifest_of};
 
 pub(super) use fetch::fetch_group;
+pub(crate) use newest::{NewestState, newest};
 pub(super) use push::push_group;
 pub(super) use status::{FileState, states};
 

@@ -1,0 +1,245 @@
+//! Data on a `worktree` remote that somebody else changed there: brought by `update`, beside DVC and
+//! alone.
+
+use camino::Utf8PathBuf;
+use ketch_project::{
+    DataOutcome, ImportError, ProjectError, RemoteChoice, TransferSelection, UpdateDestination,
+    UpdateOptions, UpdateReport, push, status, update,
+};
+use ketch_store::Silent;
+
+use crate::import::refusal;
+use crate::interop::Dvc;
+use crate::sandbox::Sandbox;
+use crate::transfer::add_data;
+use crate::versioned_remotes::Server;
+
+/// A file and two directories on the remote `wt`, one file that is only here, and one on a remote
+/// whose newest versions are nobody's work tree.
+fn with_data(server: &Server, sandbox: &Sandbox, prefix: &str) {
+    sandbox.write("f", "1\n");
+    sandbox.write("sub/d/x", "2\n");
+    sandbox.write("sub/d/s/y", "3\n");
+    sandbox.write("e/z", "5\n");
+    sandbox.write("never", "9\n");
+    sandbox.write("aware", "8\n");
+    for target in ["f", "sub/d", "e", "never", "aware"] {
+        add_data(&sandbox.open(), target);
+    }
+    server.configure(sandbox, prefix);
+    push_to(sandbox, "wt", &["f", "sub/d", "e"]);
+    push_to(sandbox, "ver", &["aware"]);
+    sandbox.commit("pushed");
+}
+
+/// Returns how many objects were sent.
+fn push_to(sandbox: &Sandbox, remote: &str, targets: &[&str]) -> usize {
+    let selection = TransferSelection {
+        targets: targets.iter().map(ToString::to_string).collect(),
+        remote: RemoteChoice {
+            name: Some(remote.to_owned()),
+            ..RemoteChoice::default()
+        },
+        ..TransferSelection::default()
+    };
+    let moved = push(&sandbox.open(), &selection, &Silent).unwrap();
+    moved.objects()
+}
+
+/// What somebody else's push or another program leaves there: `f` and `x` are others, `new` is new,
+/// `y` and all of `e` are gone.
+fn change(server: &Server, prefix: &str) {
+    let tree = format!("ver/{prefix}-tree");
+    server.until_done(&format!("{tree}/f"), "11\n");
+    server.until_done(&format!("{tree}/sub/d/x"), "22\n");
+    server.until_done(&format!("{tree}/sub/d/deep/new"), "7\n");
+    server.until_gone(&format!("{tree}/sub/d/s/y"));
+    server.until_gone(&format!("{tree}/e/z"));
+}
+
+fn options(sandbox: &Sandbox, targets: &[&str]) -> UpdateOptions {
+    UpdateOptions {
+        targets: targets.iter().map(Utf8PathBuf::from).collect(),
+        revision: None,
+        to: UpdateDestination::Workspace,
+        directory: sandbox.root.clone(),
+        transfer: RemoteChoice::default(),
+        trash: "now".to_owned(),
+    }
+}
+
+fn renew(sandbox: &Sandbox, targets: &[&str]) -> UpdateReport {
+    update(&sandbox.open(), &options(sandbox, targets), &Silent).unwrap()
+}
+
+fn outcomes(report: &UpdateReport) -> Vec<(&str, DataOutcome)> {
+    let data = report.data.iter();
+    data.map(|one| (one.path.as_str(), one.outcome)).collect()
+}
+
+/// A record without the ids of versions.
+fn masked(sandbox: &Sandbox, file: &str) -> String {
+    let text = sandbox.read(file);
+    let lines = text.lines().filter(|line| !line.contains("version_id: "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn what_is_newest_on_a_worktree_remote_comes_as_with_dvc() {
+    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
+    let Some(dvc) = Dvc::find(&theirs) else {
+        return;
+    };
+    let Some(server) = Server::start() else {
+        return;
+    };
+    for (sandbox, prefix) in [(&ours, "ours"), (&theirs, "theirs")] {
+        with_data(&server, sandbox, prefix);
+    }
+    let renewed = ["f.dvc", "sub/d.dvc", "e.dvc", "never.dvc"];
+    let run = |targets: &[&str]| {
+        let arguments: Vec<&str> = ["update"].iter().chain(targets).copied().collect();
+        dvc.run(&theirs.root, &arguments)
+    };
+    let same = renew(&ours, &renewed);
+    assert!(same.updated.is_empty() && same.trashed.is_empty());
+    run(&renewed);
+    for sandbox in [&ours, &theirs] {
+        assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+    }
+
+    for prefix in ["ours", "theirs"] {
+        change(&server, prefix);
+    }
+    let report = renew(&ours, &renewed);
+    let expected = [
+        ("e", DataOutcome::NotThere),
+        ("f", DataOutcome::Updated),
+        ("never", DataOutcome::NeverPushed),
+        ("sub/d", DataOutcome::Updated),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let told = run(&renewed);
+    assert!(told.contains("'e', directory is empty"), "{told}");
+    assert!(told.contains("'never', it was never pushed"), "{told}");
+    for sandbox in [&ours, &theirs] {
+        assert_eq!(sandbox.read("f"), "11\n");
+        assert_eq!(sandbox.read("sub/d/x"), "22\n");
+        assert_eq!(sandbox.read("sub/d/deep/new"), "7\n");
+        assert!(!sandbox.exists("sub/d/s/y"));
+        assert_eq!(sandbox.read("e/z"), "5\n");
+    }
+    assert_eq!(masked(&ours, "f.dvc"), masked(&theirs, "f.dvc"));
+    // DVC writes down a version of each file and of no remote, and takes it for never pushed
+    // afterwards; nor is it in its cache.
+    let theirs_then = run(&["sub/d.dvc"]);
+    assert!(theirs_then.contains("never pushed"), "{theirs_then}");
+    let files = |sandbox: &Sandbox| -> Vec<String> {
+        let text = sandbox.read("sub/d.dvc");
+        let of_files = ["relpath: ", "md5: ", "size: "];
+        let lines = text
+            .lines()
+            .filter(|line| of_files.iter().any(|key| line.contains(key)));
+        lines.map(str::to_owned).collect()
+    };
+    assert_eq!(files(&ours), files(&theirs));
+    let record = ours.read("sub/d.dvc");
+    assert_eq!(record.matches("      wt:\n").count(), 2, "{record}");
+
+    // DVC reads what ours wrote, and there is nothing newer.
+    assert!(status(&ours.open(), &Silent).unwrap().is_clean());
+    let told = dvc.run(&ours.root, &["status", "--json"]);
+    assert_eq!(told.trim(), "{}");
+    let again = renew(&ours, &["f.dvc", "sub/d.dvc"]);
+    let unchanged = [
+        ("f", DataOutcome::Unchanged),
+        ("sub/d", DataOutcome::Unchanged),
+    ];
+    assert_eq!(outcomes(&again), unchanged);
+    assert_eq!(push_to(&ours, "wt", &["f", "sub/d"]), 0);
+    for path in [".dvc/cache", "f", "sub/d"] {
+        ours.remove(path);
+    }
+    let pull = ["pull", "--quiet", "-r", "wt", "f.dvc", "sub/d.dvc"];
+    dvc.run(&ours.root, &pull);
+    assert_eq!(ours.read("sub/d/deep/new"), "7\n");
+    for option in ["--rev=x", "--no-download", "--to-remote"] {
+        let told = dvc.fail(&theirs.root, &["update", option, "f.dvc"]);
+        assert!(told.contains("can't be used with worktree"), "{told}");
+    }
+    dvc.fail(&theirs.root, &["update", "aware.dvc"]);
+}
+
+#[test]
+fn nothing_unsaved_is_lost_when_newer_data_comes() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    with_data(&server, &sandbox, "alone");
+    change(&server, "alone");
+    sandbox.write("f", "mine\n");
+    sandbox.write("sub/d/mine", "mine too\n");
+    let words = sandbox
+        .read("f.dvc")
+        .replace("size: 2", "size: 2 # so much");
+    sandbox.write("f.dvc", words);
+    // All below the root that was pushed to a remote, be it here or not.
+    sandbox.remove(".dvc/cache");
+    sandbox.remove("aware.dvc");
+    let report = renew(&sandbox, &["."]);
+    let expected = [
+        ("e", DataOutcome::NotThere),
+        ("f", DataOutcome::Updated),
+        ("sub/d", DataOutcome::Updated),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    assert_eq!(sandbox.read("f"), "11\n");
+    assert_eq!(sandbox.read("sub/d/x"), "22\n");
+    assert!(!sandbox.exists("sub/d/mine"));
+    assert_eq!(sandbox.read(".ketch/trash/now/f"), "mine\n");
+    assert_eq!(sandbox.read(".ketch/trash/now/sub/d/mine"), "mine too\n");
+    assert!(sandbox.read("f.dvc").contains("size: 3 # so much"));
+
+    // One file is new: the others stay recorded as they were, and come from where they are.
+    server.until_done("ver/alone-tree/sub/d/x", "222\n");
+    let before = sandbox.read("sub/d.dvc");
+    for path in [".dvc/cache", "sub/d"] {
+        sandbox.remove(path);
+    }
+    let report = renew(&sandbox, &["sub/d"]);
+    assert_eq!(outcomes(&report), [("sub/d", DataOutcome::Updated)]);
+    assert_eq!(sandbox.read("sub/d/deep/new"), "7\n");
+    assert_eq!(sandbox.read("sub/d/x"), "222\n");
+    let first = |text: &str| text[..text.find("relpath: x").unwrap()].to_owned();
+    assert_eq!(first(&sandbox.read("sub/d.dvc")), first(&before));
+
+    let refused = |targets: &[&str], with: &dyn Fn(&mut UpdateOptions)| {
+        let mut options = options(&sandbox, targets);
+        with(&mut options);
+        refusal(update(&sandbox.open(), &options, &Silent).unwrap_err())
+    };
+    let all: [&dyn Fn(&mut UpdateOptions); 3] = [
+        &|options| options.revision = Some("x".to_owned()),
+        &|options| options.to = UpdateDestination::Nowhere,
+        &|options| options.to = UpdateDestination::Remote,
+    ];
+    for with in all {
+        let error = refused(&["f.dvc"], with);
+        assert!(matches!(error, ImportError::Option { .. }), "{error}");
+    }
+    sandbox.git(&["checkout", "--quiet", "aware.dvc"]);
+    let error = refused(&["aware"], &|_| {});
+    assert!(matches!(error, ImportError::NotAnImport { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("worktree"));
+
+    // The server is gone: nothing changes.
+    let before = sandbox.read("f.dvc");
+    drop(server);
+    let mut options = options(&sandbox, &["f.dvc"]);
+    options.transfer.retry.attempts = 1;
+    let error = update(&sandbox.open(), &options, &Silent).unwrap_err();
+    assert!(matches!(error, ProjectError::Store(_)), "{error}");
+    assert_eq!(sandbox.read("f.dvc"), before);
+    assert_eq!(sandbox.read("f"), "11\n");
+}
