@@ -74,9 +74,16 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A path that is not there is to DVC no failure of the command, but one that it did not expect.
+/// A path that is not there, or data that is nowhere, is to DVC no failure of the command, but one that it did not expect.
 pub(super) fn of_nothing_there(error: ProjectError) -> CommandError {
-    let nothing = matches!(error, ProjectError::Import(ImportError::NotThere { .. }));
+    let nothing = matches!(
+        error,
+        ProjectError::Import(
+            ImportError::NotThere { .. }
+                | ImportError::NotInDirectory { .. }
+                | ImportError::Missing { .. }
+        )
+    );
     let error = CommandError::from(error);
     if nothing {
         error.of_any_command()

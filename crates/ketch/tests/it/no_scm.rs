@@ -155,6 +155,71 @@ fn without_git_a_gitignore_hides_nothing() {
     assert_eq!(files_of(&ours), files_of(&theirs));
 }
 
+/// Directories that Git knows nothing of are read as they are: a project with data, and files.
+#[test]
+fn data_is_got_out_of_directories_without_git() {
+    let Some(dvc) = peer("dvc/bin/dvc") else {
+        return;
+    };
+    let folder = project();
+    let ours = Twin::new(link(&folder.root()));
+    let theirs = Twin::new(dvc);
+    let story = [
+        Ends("init -q"),
+        Write("../plain/data/a", "1\n"),
+        Write("../plain/f", "2\n"),
+        Write("../other/data/a", "3\n"),
+        Write("../other/data/sub/b", "4\n"),
+        Write("../other/f", "5\n"),
+        Write("../other/untracked", "6\n"),
+        Ends("--cd ../other init -q --no-scm"),
+        Ends("--cd ../other add -q data f"),
+        Ends("--cd ../other remote add -d st ../store"),
+        Ends("--cd ../other push -q"),
+        Write("../other/data/new", "7\n"),
+        Same("get ../other f"),
+        Same("get ../other data"),
+        Same("get ../other data/a -o a"),
+        Same("get ../other data/sub -o folders/sub"),
+        Same("get ../other untracked"),
+        Ends("get ../other nope"),
+        Ends("get ../other data/nope"),
+        Ends("get ../other f --rev HEAD -o g"),
+        Ends("get ../other f --remote nope -o g"),
+        Same("list ../other"),
+        Same("list ../other -R"),
+        Same("list ../other data"),
+        Same("list ../other --dvc-only"),
+        Ends("list ../other nope"),
+        Ends("list ../other --rev HEAD"),
+        Lines("du ../other"),
+        Ends("import ../other f -o imported"),
+        Same("get ../plain f -o plain"),
+        Same("get ../plain data -o plain-data"),
+        Ends("get ../plain nope"),
+        Same("list ../plain"),
+        Same("list ../plain -R"),
+        Same("list ../plain data"),
+        Same("list ../plain f"),
+        Ends("list ../plain nope"),
+        Lines("du ../plain"),
+        Lines("du ../plain data"),
+        Ends("import ../plain f -o imported"),
+        // What is not there comes out of the cache, and then off the remote.
+        Remove("../other/data"),
+        Remove("../other/f"),
+        Same("get ../other f -o from-cache"),
+        Same("get ../other data/sub -o sub-from-cache"),
+        Remove("../other/.dvc/cache"),
+        Same("get ../other f -o from-remote"),
+        Same("get ../other data/sub/b -o b-from-remote"),
+        Remove("../store"),
+        Ends("get ../other f -o from-nowhere"),
+    ];
+    assert_same_story(&ours, &theirs, &story);
+    assert_eq!(files_of(&ours), files_of(&theirs));
+}
+
 /// The `.git` folder is gone: everything says so, but for what puts it right.
 #[test]
 fn a_project_whose_git_is_gone_can_be_told_to_do_without() {

@@ -24,6 +24,9 @@ pub enum ImportError {
         commit: String,
     },
 
+    #[error("there is no `{path}` in `{url}`")]
+    NotInDirectory { path: Utf8PathBuf, url: String },
+
     #[error("`{path}` in `{url}` is a link that leads out of the repository")]
     LinkOut { path: Utf8PathBuf, url: String },
 
@@ -115,7 +118,7 @@ impl ImportError {
             }
             Self::Revision { .. } => "see `git ls-remote` for branches and tags".to_owned(),
             Self::Path { .. } => "give it relative to the repository's top, without `..`".to_owned(),
-            Self::NotThere { url, .. } => {
+            Self::NotThere { url, .. } | Self::NotInDirectory { url, .. } => {
                 format!("see what is there: `ketch list -R '{url}'`")
             }
             Self::LinkOut { .. } => "import what it points to from where that is".to_owned(),

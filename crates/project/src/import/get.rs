@@ -9,6 +9,7 @@ use super::destination::{named, refuse_existing};
 use super::repository::Surroundings;
 use super::source::{Piece, Shape, Source};
 use super::url_source::UrlSource;
+use super::work_tree::WorkTree;
 use super::{ImportError, OnExisting, SourceSpec};
 use crate::paths::remove;
 use crate::{ProjectError, RemoteChoice};
@@ -57,7 +58,8 @@ pub struct GetReport {
     pub files: Option<u64>,
 }
 
-/// Gets data of a repository. It appears whole or not at all.
+/// Gets data of a repository, or of a directory without Git as it is now. It appears whole or not at
+/// all.
 pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, ProjectError> {
     let path = named(&options.directory, &options.path, options.out.as_deref());
     refuse_existing(&path, options.existing)?;
@@ -65,11 +67,21 @@ pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, P
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
-    let mut source = Source::open(&options.source, None, around, &options.transfer)?;
-    source.require_remote()?;
-    let room = Room::beside(&path)?;
-    let picked = source.pick(&options.path, &room.cache)?;
-    let taken = source.take(&picked, &room.cache, reporter)?;
+    let (room, taken) = if let Some(tree) = WorkTree::find(&options.source, around.bases)? {
+        let choice = &options.transfer;
+        let mut places = tree.places(&options.source, choice, around.bases)?;
+        let room = Room::beside(&path)?;
+        let found = tree.look(&options.path, &mut places, choice, &room.cache)?;
+        let taken = tree.take(found, &mut places, choice, &room.cache, reporter)?;
+        (room, taken)
+    } else {
+        let mut source = Source::open(&options.source, None, around, &options.transfer)?;
+        source.require_remote()?;
+        let room = Room::beside(&path)?;
+        let picked = source.pick(&options.path, &room.cache)?;
+        let taken = source.take(&picked, &room.cache, reporter)?;
+        (room, taken)
+    };
     room.lay_out(&taken.id, &path, reporter)?;
     Ok(GetReport {
         path,

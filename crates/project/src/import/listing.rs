@@ -11,6 +11,7 @@ use super::repository::Surroundings;
 use super::source::Source;
 use super::tree::{GitFileKind, SourceTree};
 use super::url_source::{Found, UrlSource};
+use super::work_tree::{self, Held, WorkTree};
 use super::{ImportError, SourceSpec};
 use crate::{ListEntry, Origin, ProjectError, RemoteChoice};
 
@@ -65,6 +66,9 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
+    if let Some(tree) = WorkTree::find(&options.source, around.bases)? {
+        return list_work_tree(&tree, options, around);
+    }
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
     source.require_remote()?;
     let base = source.place(&options.path)?;
@@ -117,6 +121,48 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
             commit: source.repository.commit.as_str().chars().take(7).collect(),
         }
         .into());
+    }
+    Ok(found.sorted())
+}
+
+/// Lists a directory that Git knows nothing of, as it is now.
+fn list_work_tree(
+    tree: &WorkTree,
+    options: &SourceListOptions,
+    around: Surroundings<'_>,
+) -> Result<Vec<ListEntry>, ProjectError> {
+    let choice = &options.transfer;
+    let mut places = tree.places(&options.source, choice, around.bases)?;
+    let room = TemporaryFolder::make_in(&options.scratch)?;
+    let cache = Cache::open_with(room.path(), Durability::Buffered);
+    let files = match tree.look(&options.path, &mut places, choice, &cache)? {
+        work_tree::Found::Directory(files) => files,
+        work_tree::Found::File(held) => {
+            let name = Utf8Path::new(&options.path).file_name().unwrap_or_default();
+            BTreeMap::from([(name.to_owned(), held)])
+        }
+    };
+    let mut found = Gathered {
+        base: Utf8PathBuf::new(),
+        levels: options.levels,
+        entries: BTreeMap::new(),
+    };
+    for (path, held) in files {
+        let entry = match held {
+            Held::Here(_) if options.origin == Origin::Data => continue,
+            Held::Here(path) => {
+                let metadata = fs_err::metadata(&path)?;
+                let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+                let kind = if mode & 0o111 == 0 {
+                    GitFileKind::Plain
+                } else {
+                    GitFileKind::Executable
+                };
+                git_entry(kind, Some(metadata.len()))
+            }
+            Held::Object(id) => data_entry(Some(id), None),
+        };
+        found.put(Utf8Path::new(&path), entry);
     }
     Ok(found.sorted())
 }

@@ -31,6 +31,7 @@ mod url_import;
 mod url_settings;
 mod url_source;
 mod url_state;
+mod work_tree;
 mod worktree_update;
 
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};

@@ -1,6 +1,6 @@
 //! Where the objects of another repository's data may be.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use ketch_dvc::{CloudVersion, Config, Manifest, ObjectId};
 use ketch_store::remote::{
     ConfigLevel, Remote, RemoteError, RemoteSettings, TransferOptions, TransferReport,
@@ -11,9 +11,10 @@ use ketch_store::{Cache, Reporter, StoreError};
 use super::address::shown;
 use super::blobs::BlobReader;
 use super::repository::{SourceRepository, Surroundings};
+use super::spec::SourceSpec;
 use super::tree::{SourceOutput, SourceTree};
 use crate::paths::{join, read_if_there};
-use crate::{ProjectConfig, ProjectError, RemoteChoice};
+use crate::{Project, ProjectConfig, ProjectError, RemoteChoice};
 
 /// One project's cache, if it is on this machine, and its remote; in this order.
 pub(super) struct Places {
@@ -96,6 +97,38 @@ impl Places {
             remote: RemoteSettings::find(&levels, None).map_err(Some),
             levels,
             config,
+        })
+    }
+
+    /// Those of a project of this machine as it is now.
+    pub(super) fn of_project(
+        project: &Project,
+        spec: &SourceSpec,
+        choice: &RemoteChoice,
+        bases: &[&Utf8Path],
+    ) -> Result<Self, ProjectError> {
+        let directory = project.root().join(".dvc");
+        let mut levels = Vec::new();
+        for path in &choice.configs {
+            read_level(path, &mut levels)?;
+        }
+        for name in ["config", "config.local"] {
+            read_level(&directory.join(name), &mut levels)?;
+        }
+        add_given(spec, &directory, bases, &mut levels)?;
+        let cache = project.cache().root();
+        let title = format!("cache of {}", spec.url);
+        let remote = match (spec.remote_name(), RemoteSettings::find(&levels, None)) {
+            (Some(_), Err(error)) => return Err(StoreError::from(error).into()),
+            (_, found) => found,
+        };
+        Ok(Self {
+            cache: cache
+                .is_dir()
+                .then(|| RemoteSettings::new(title, cache.to_owned())),
+            remote: remote.map_err(Some),
+            levels,
+            config: project.config().clone(),
         })
     }
 
@@ -239,17 +272,8 @@ fn levels(
     around: Surroundings<'_>,
 ) -> Result<Vec<ConfigLevel>, ProjectError> {
     let mut levels = Vec::new();
-    let mut read = |path: &Utf8Path| -> Result<(), ProjectError> {
-        if let Some(text) = read_if_there(path)? {
-            levels.push(ConfigLevel {
-                config: Config::parse(&text, path.as_str())?,
-                directory: path.parent().unwrap_or(path).to_owned(),
-            });
-        }
-        Ok(())
-    };
     for path in &choice.configs {
-        read(path)?;
+        read_level(path, &mut levels)?;
     }
     let directory = match home {
         Some(home) => home.join(".dvc"),
@@ -264,32 +288,46 @@ fn levels(
             directory: directory.clone(),
         });
     }
-    let mut files: Vec<Utf8PathBuf> = Vec::new();
     if home.is_some() {
-        files.extend(["config", "config.local"].map(|name| directory.join(name)));
-    }
-    if let Some(path) = source.spec.config_file() {
-        let places: Vec<_> = around.bases.iter().map(|base| join(base, path)).collect();
-        let there = places.iter().find(|place| place.exists());
-        match there {
-            Some(path) => files.push(path.clone()),
-            None => _ = fs_err::metadata(join(around.bases.first().unwrap_or(&project), path))?,
+        for name in ["config", "config.local"] {
+            read_level(&directory.join(name), &mut levels)?;
         }
     }
-    for path in files {
-        if let Some(text) = read_if_there(&path)? {
-            levels.push(ConfigLevel {
-                config: Config::parse(&text, path.as_str())?,
-                directory: path.parent().unwrap_or(&path).to_owned(),
-            });
+    add_given(&source.spec, &directory, around.bases, &mut levels)?;
+    Ok(levels)
+}
+
+/// Adds a configuration file, if it is there.
+fn read_level(path: &Utf8Path, levels: &mut Vec<ConfigLevel>) -> Result<(), ProjectError> {
+    if let Some(text) = read_if_there(path)? {
+        levels.push(ConfigLevel {
+            config: Config::parse(&text, path.as_str())?,
+            directory: path.parent().unwrap_or(path).to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Adds what was given on top: a configuration file, and settings for the project in `directory`.
+fn add_given(
+    spec: &SourceSpec,
+    directory: &Utf8Path,
+    bases: &[&Utf8Path],
+    levels: &mut Vec<ConfigLevel>,
+) -> Result<(), ProjectError> {
+    if let Some(path) = spec.config_file() {
+        let places: Vec<_> = bases.iter().map(|base| join(base, path)).collect();
+        match places.iter().find(|place| place.exists()) {
+            Some(path) => read_level(path, levels)?,
+            None => _ = fs_err::metadata(join(bases.first().unwrap_or(&directory), path))?,
         }
     }
-    let top = given(source, &levels)?;
+    let top = given(spec, levels)?;
     levels.push(ConfigLevel {
         config: top,
-        directory,
+        directory: directory.to_owned(),
     });
-    Ok(levels)
+    Ok(())
 }
 
 /// `ketch.toml` as it is in the work tree, or else as it is in the commit.
@@ -316,8 +354,7 @@ fn config(
 }
 
 /// The settings that the import itself has.
-fn given(source: &SourceRepository, levels: &[ConfigLevel]) -> Result<Config, ProjectError> {
-    let spec = &source.spec;
+fn given(spec: &SourceSpec, levels: &[ConfigLevel]) -> Result<Config, ProjectError> {
     let mut top = Config::parse("", "repo")?;
     for (section, fields) in spec.config_sections() {
         for (key, value) in fields {
