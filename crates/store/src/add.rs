@@ -1,5 +1,6 @@
 //! Files and directories into the cache.
 
+use std::collections::HashSet;
 use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -112,11 +113,25 @@ impl Cache {
     ) -> Result<Contents, StoreError> {
         let links = self.links();
         let before = recall(Some(self), path, &files);
-        // Known and in the cache: nothing to read. Whether it is linked is seen below.
-        let before: Vec<Option<Known>> = before
+        // Known and in the cache: nothing to read.
+        let before: Vec<Option<(Known, Standing)>> = before
             .into_par_iter()
-            .map(|known| {
-                known.filter(|known| self.contains(&ObjectId::file_from_digest(known.digest)))
+            .zip(&files)
+            .map(|(known, file)| {
+                let known = known?;
+                let object = self.find(&ObjectId::file_from_digest(known.digest))?;
+                let shared = Stamp::of(&object) == file.stamp
+                    && match links.kind(file.stamp.size, file.executable) {
+                        Some(LinkKind::Hardlink) => !file.link,
+                        Some(LinkKind::Symlink) => file.link,
+                        _ => false,
+                    };
+                let standing = if shared {
+                    Standing::Linked
+                } else {
+                    Standing::Stored
+                };
+                Some((known, standing))
             })
             .collect();
         let absent: Vec<&WalkedFile> = files
@@ -140,15 +155,22 @@ impl Cache {
             self.sync_objects(&fresh);
         }
         let mut stored = stored.into_iter();
-        let (mut known, adopted): (Vec<Known>, Vec<bool>) = before
+        let (mut known, standings): (Vec<Known>, Vec<Standing>) = before
             .into_iter()
-            .filter_map(|known| match known {
-                Some(known) => Some((known, false)),
-                None => stored.next().map(|stored| (stored.known, stored.adopted)),
+            .filter_map(|known| {
+                known.or_else(|| {
+                    let stored = stored.next()?;
+                    let standing = if stored.adopted {
+                        Standing::Adopted
+                    } else {
+                        Standing::Stored
+                    };
+                    Some((stored.known, standing))
+                })
             })
             .unzip();
         if original == Original::Linked {
-            self.link_originals(&links, &files, &adopted, &mut known)?;
+            self.link_originals(&links, &files, &standings, &mut known)?;
         }
         Ok(Contents { files, known })
     }
@@ -331,7 +353,7 @@ impl Cache {
         &self,
         links: &Links,
         files: &[WalkedFile],
-        adopted: &[bool],
+        standings: &[Standing],
         known: &mut [Known],
     ) -> Result<(), StoreError> {
         // Clones and copies share nothing that a link would add.
@@ -342,24 +364,29 @@ impl Cache {
             )
         };
         let pairs = files.par_iter().zip(known.par_iter_mut());
-        let linked: Vec<bool> = pairs
-            .zip(adopted)
-            .map(|((file, known), adopted)| {
-                if *adopted {
-                    return Ok(true);
+        let touched: Vec<bool> = pairs
+            .zip(standings)
+            .map(|((file, known), standing)| match standing {
+                Standing::Adopted => Ok(true),
+                Standing::Stored if shares(file) => {
+                    self.link_original(links, file, known)?;
+                    Ok(true)
                 }
-                if !shares(file) {
-                    return Ok(false);
-                }
-                self.link_original(links, file, known)?;
-                Ok(true)
+                Standing::Stored | Standing::Linked => Ok(false),
             })
             .collect::<Result<_, StoreError>>()?;
-        // Every further link changes the inode's change time, so the stamps are taken at the end.
+        // Every further link changes the inode's change time, so the stamps are taken at the end; of
+        // what was a link before, too, where its inode has one name more now.
+        let inodes: HashSet<u64> = known
+            .iter()
+            .zip(&touched)
+            .filter(|(_, touched)| **touched)
+            .map(|(known, _)| known.stamp.inode)
+            .collect();
         let pairs = files.par_iter().zip(known.par_iter_mut());
         pairs
-            .zip(linked)
-            .filter(|(_, linked)| *linked)
+            .zip(touched)
+            .filter(|((_, known), touched)| *touched || inodes.contains(&known.stamp.inode))
             .for_each(|((file, known), _)| {
                 known.stamp = match fs_err::metadata(&file.path) {
                     Ok(now) if Stamp::of(&now).same_but_change_time(known.stamp) => Stamp::of(&now),
@@ -414,6 +441,17 @@ fn may_adopt(links: &Links, file: &WalkedFile, original: Original) -> bool {
         && !file.link
         && file.names == 1
         && links.kind(file.stamp.size, file.executable) == Some(LinkKind::Hardlink)
+}
+
+/// How a file stands to the object of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// They are in the cache.
+    Stored,
+    /// The file itself became the object.
+    Adopted,
+    /// It was a link to the object already.
+    Linked,
 }
 
 struct Stored {

@@ -1,6 +1,6 @@
 //! The object store: `files/md5/<2 hex>/<30 hex>[.dir]` below the cache root, mode 0444.
 
-use std::fs::Permissions;
+use std::fs::{Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 
@@ -151,18 +151,22 @@ impl Cache {
     ///
     /// Mode 0444 is believed, as DVC does; anything else is hashed first and made 0444.
     pub fn contains(&self, id: &ObjectId) -> bool {
+        self.find(id).is_some()
+    }
+
+    /// The object's file, as [`contains`](Self::contains) finds it.
+    pub(crate) fn find(&self, id: &ObjectId) -> Option<Metadata> {
         let path = self.object_path(id);
-        let Ok(metadata) = fs_err::metadata(&path) else {
-            return false;
-        };
+        let metadata = fs_err::metadata(&path).ok()?;
         if !metadata.is_file() {
-            return false;
+            return None;
         }
         if metadata.permissions().mode() & 0o7777 == OBJECT_MODE {
-            return true;
+            return Some(metadata);
         }
-        self.verify(id).is_ok()
-            && fs_err::set_permissions(&path, Permissions::from_mode(OBJECT_MODE)).is_ok()
+        self.verify(id).ok()?;
+        fs_err::set_permissions(&path, Permissions::from_mode(OBJECT_MODE)).ok()?;
+        fs_err::metadata(&path).ok()
     }
 
     /// Whether the object and, of a directory, every file in it are here.
