@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod forgotten;
+mod google;
 mod kill;
 mod mount;
 mod mutation;
@@ -25,6 +26,7 @@ mod seaweed;
 mod web_server;
 
 pub use forgotten::assert_no_forgotten_test_files;
+pub use google::{Generations, GoogleStorage};
 pub use kill::kill_after_line;
 pub use mount::Mount;
 pub use mutation::{run_within_limits, seeds, with_damage};

@@ -124,16 +124,7 @@ impl SeaweedFs {
     /// The status of the answer to a request without a signature, such as `PUT /bucket`, if there is
     /// one.
     pub fn request(&self, port: u16, line: &str, body: &str) -> Option<u16> {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-        let length = body.len();
-        let text =
-            format!("{line} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{body}");
-        stream.write_all(text.as_bytes()).ok()?;
-        let mut answer = Vec::new();
-        let _ = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8_lossy(&answer);
-        answer.split(' ').nth(1)?.parse().ok()
+        ask(port, line, body)
     }
 }
 
@@ -142,4 +133,18 @@ impl Drop for SeaweedFs {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The status of the answer to a request on this machine, if there is one.
+pub(crate) fn ask(port: u16, line: &str, body: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    let length = body.len();
+    let text =
+        format!("{line} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1)?.parse().ok()
 }

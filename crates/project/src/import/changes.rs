@@ -121,7 +121,9 @@ fn look_at(
     }
     let state = match source.state(path, project.cache(), reporter) {
         Ok(now) if same_state(&now, &import.dependency) => return Ok(None),
-        Ok(_) if import.dependency.version_id.is_some() => SourceState::UpdateAvailable,
+        Ok(_) if source.has_versions() && import.dependency.version_id.is_some() => {
+            SourceState::UpdateAvailable
+        }
         Ok(_) => SourceState::Modified,
         Err(ProjectError::Import(ImportError::NoData { .. })) => SourceState::Missing,
         Err(error) => return Err(error),

@@ -173,9 +173,11 @@ impl Import {
         }))
     }
 
-    /// Whether it records which versions it is of.
+    /// Whether it is of versions that can be had again; DVC pushes what is not, though of Google's
+    /// files it always says which version it was.
     pub(super) fn has_versions(&self) -> bool {
-        self.dependency.files.is_some() || self.dependency.version_id.is_some()
+        let dependency = &self.dependency;
+        dependency.files.is_some() || dependency.version_id.is_some() && !self.entry.push
     }
 
     /// The folder that relative paths in it begin at.

@@ -109,6 +109,7 @@ impl RemoteState {
                 StateKey::Etag => entry.etag = name,
                 StateKey::Checksum => entry.checksum = name,
             }
+            entry.version_id.clone_from(&file.facts.version_id);
         }
     }
 
@@ -186,7 +187,7 @@ pub(super) fn same_state(left: &OutputEntry, right: &OutputEntry) -> bool {
 /// What tells this version of a file from others.
 fn version(key: StateKey, url: &str, facts: &ObjectFacts) -> String {
     match (key, &facts.etag, &facts.content_md5) {
-        (StateKey::Etag, Some(etag), _) => etag.trim_matches('"').to_owned(),
+        (StateKey::Etag, Some(etag), _) => etag.clone(),
         (StateKey::Checksum, Some(etag), _) => etag.clone(),
         (_, None, Some(md5)) => md5.clone(),
         // A number of what else is known, as DVC has one; its own is of Python objects.
@@ -213,7 +214,7 @@ mod tests {
             etag: Some("\"abc-DEF\"".to_owned()),
             ..ObjectFacts::default()
         };
-        assert_eq!(version(StateKey::Etag, "", &facts), "abc-DEF");
+        assert_eq!(version(StateKey::Etag, "", &facts), "\"abc-DEF\"");
         assert_eq!(version(StateKey::Checksum, "", &facts), "\"abc-DEF\"");
         let bare = ObjectFacts::default();
         let number = version(StateKey::Checksum, "https://h/x", &bare);

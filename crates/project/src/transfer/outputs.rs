@@ -89,9 +89,10 @@ pub(crate) fn outputs(
         let text = fs_err::read_to_string(&data.file)?;
         let dependencies = DvcFile::parse(&text, file.as_str())?.deps;
         let recorded = data.entry.md5.is_some() || data.entry.files.is_some();
-        let comes_again = dependencies
-            .iter()
-            .any(|one| one.repo.is_some() || one.version_id.is_some() || one.files.is_some());
+        let comes_again = dependencies.iter().any(|one| {
+            let is_version = one.version_id.is_some() && !data.entry.push;
+            one.repo.is_some() || one.files.is_some() || is_version
+        });
         let elsewhere = if comes_again {
             Some(SkipReason::Imported)
         } else {

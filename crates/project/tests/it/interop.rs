@@ -41,6 +41,8 @@ impl Dvc {
             .current_dir(root)
             .env("HOME", &self.home)
             .env("DVC_NO_ANALYTICS", "1")
+            // It would ask for the kind of every bucket by a protocol that no stand-in has.
+            .env("GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT", "false")
             .env("DVC_SITE_CACHE_DIR", self.home.join("site"))
             .env("DVC_GLOBAL_CONFIG_DIR", self.home.join("global"))
             .env("DVC_SYSTEM_CONFIG_DIR", self.home.join("system"));

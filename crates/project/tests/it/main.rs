@@ -14,6 +14,7 @@ mod data_settings;
 mod data_states;
 mod gc_shared;
 mod git;
+mod google_versions;
 mod import;
 mod import_chunked;
 mod import_later;

@@ -22,8 +22,10 @@ pub struct Capabilities {
 pub struct ObjectFacts {
     /// In bytes.
     pub size: u64,
-    /// As the server gives it, quotation marks included.
+    /// As DVC records it: of HTTP and Azure with the quotation marks around it.
     pub etag: Option<String>,
+    /// Which version it is, where a server has versions of everything: Google's.
+    pub version_id: Option<String>,
     /// In base 64, as the header of that name.
     pub content_md5: Option<String>,
     /// When it was last written, in the server's words.

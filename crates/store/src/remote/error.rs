@@ -21,6 +21,16 @@ pub enum RemoteError {
     #[error("remote `{remote}`: the scheme of `{url}` is not supported")]
     UnknownScheme { remote: String, url: String },
 
+    /// Data with versions is wanted on a service whose versions are not known here.
+    #[error(
+        "remote `{remote}`: `{key}` needs versions, which are not supported for {scheme} remotes"
+    )]
+    VersionsUnsupported {
+        remote: String,
+        key: String,
+        scheme: &'static str,
+    },
+
     #[error("remote `{remote}`: option `{key}` is not supported for {scheme} remotes")]
     UnsupportedOption {
         remote: String,
@@ -290,6 +300,9 @@ impl RemoteError {
                 "take `layout` away from it in `ketch.toml`, and write DVC's layout there with `ketch export`"
                     .into(),
             ),
+            Self::VersionsUnsupported { remote, key, .. } => Some(format!(
+                "take it away, and data goes there under its hashes: `ketch remote modify --unset {remote} {key}`; versions can be kept on S3 and Google Cloud Storage"
+            )),
             Self::KeepsNoVersions { remote } => Some(format!(
                 "turn on versioning for its bucket, or take `version_aware` and `worktree` away with `ketch remote modify --unset {remote} OPTION`"
             )),

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use opendal::{Builder, ErrorKind, HttpTransporter, Metadata, OperationContext, Operator};
 use tokio::runtime::Runtime;
 
+use super::generations::{GenerationTransport, hex_etag, is_generation};
 use super::http_transport::{BlockingTransport, SecretHeader};
 use super::trust::Trust;
 use super::{
@@ -31,6 +32,11 @@ const ONE_REQUEST: u64 = 8 << 20;
 /// S3 knows at most 10,000 parts of an upload.
 const MOST_PARTS: u64 = 9_000;
 const JOBS: usize = 16;
+
+/// What the library calls these services.
+const S3: &str = "s3";
+const GOOGLE: &str = "gcs";
+const AZURE: &str = "azblob";
 
 /// How long a silent server is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -125,10 +131,14 @@ impl ObjectService {
     ) -> Result<Self, RemoteError> {
         let transport = BlockingTransport::new(timeouts, Trust::of(settings)?, header);
         let operator = Operator::new(service)
-            .map_err(|error| failed(&settings.name, "open", &settings.url, error))?
-            .with_context(
-                OperationContext::new().with_http_transport(HttpTransporter::new(transport)),
-            );
+            .map_err(|error| failed(&settings.name, "open", &settings.url, error))?;
+        let transport = if operator.info().scheme() == GOOGLE {
+            HttpTransporter::new(GenerationTransport(transport))
+        } else {
+            HttpTransporter::new(transport)
+        };
+        let operator =
+            operator.with_context(OperationContext::new().with_http_transport(transport));
         Ok(Self {
             name: settings.name.clone(),
             operator,
@@ -156,7 +166,27 @@ impl ObjectService {
 
     /// Servers that show a file while it is being written get another name first.
     fn writes_in_place(&self) -> bool {
-        self.operator.info().scheme() == "webdav"
+        self.is("webdav")
+    }
+
+    fn is(&self, service: &str) -> bool {
+        self.operator.info().scheme() == service
+    }
+
+    /// An etag as DVC records it.
+    fn etag(&self, metadata: &Metadata) -> Option<String> {
+        let etag = metadata.etag()?;
+        let plain = etag.trim_matches('"');
+        if plain.is_empty() {
+            return None;
+        }
+        if self.is(GOOGLE) {
+            hex_etag(etag)
+        } else if self.is(AZURE) {
+            Some(format!("\"{plain}\""))
+        } else {
+            Some(plain.to_owned())
+        }
     }
 
     fn write_parts(
@@ -188,7 +218,7 @@ impl ObjectService {
     }
 
     fn writer(&self, key: &str) -> Result<opendal::Writer, RemoteError> {
-        if self.operator.info().scheme() != "gcs" {
+        if !self.is(GOOGLE) {
             return self.wait("write", key, self.operator.writer(key));
         }
         // Google's own way to send in parts is the one OpenDAL takes for writes with a condition:
@@ -305,7 +335,11 @@ impl Remote for ObjectService {
         match self.wait("look up", key, self.operator.stat(key)) {
             Ok(metadata) => Ok(Some(ObjectFacts {
                 size: metadata.content_length(),
-                etag: metadata.etag().map(str::to_owned),
+                etag: self.etag(&metadata),
+                version_id: metadata
+                    .version()
+                    .filter(|_| self.is(GOOGLE))
+                    .map(str::to_owned),
                 content_md5: metadata.content_md5().map(str::to_owned),
                 modified: metadata.last_modified().map(|time| time.to_string()),
                 modified_at: metadata.last_modified().map(SystemTime::from),
@@ -390,9 +424,7 @@ impl Remote for ObjectService {
     }
 
     fn versions(&self) -> Option<&dyn Versions> {
-        // Others number their versions and name their etags in ways of their own.
-        let is_s3 = self.operator.info().scheme() == "s3";
-        (is_s3 && self.operator.info().capability().read_with_version).then_some(self)
+        (self.is(S3) || self.is(GOOGLE)).then_some(self)
     }
 }
 
@@ -408,11 +440,23 @@ impl Versions for ObjectService {
     }
 
     fn version(&self, key: &str, version_id: &str) -> Result<Option<ObjectVersion>, RemoteError> {
-        let looking = async { self.operator.stat_with(key).version(version_id).await };
-        match self.wait("look up", key, looking) {
+        let found = if self.is(GOOGLE) {
+            if !is_generation(version_id) {
+                return Ok(None);
+            }
+            let looking = async {
+                let stat = self.operator.stat_with(key);
+                stat.if_version_match(version_id).await
+            };
+            self.wait("look up", key, looking)
+        } else {
+            let looking = async { self.operator.stat_with(key).version(version_id).await };
+            self.wait("look up", key, looking)
+        };
+        match found {
             Ok(metadata) => Ok(Some(ObjectVersion {
                 version_id: version_id.to_owned(),
-                etag: plain_etag(&metadata),
+                etag: self.etag(&metadata),
                 size: metadata.content_length(),
             })),
             Err(error) if is_not_there(&error) => Ok(None),
@@ -426,6 +470,17 @@ impl Versions for ObjectService {
         version_id: &str,
         sink: &mut dyn Write,
     ) -> Result<u64, RemoteError> {
+        if self.is(GOOGLE) {
+            if !is_generation(version_id) {
+                let error = opendal::Error::new(ErrorKind::NotFound, "a generation is a number");
+                return Err(failed(&self.name, "read", key, error));
+            }
+            let reader = async {
+                let reader = self.operator.reader_with(key);
+                reader.if_version_match(version_id).await
+            };
+            return self.stream_from(key, reader, .., sink);
+        }
         let reader = async { self.operator.reader_with(key).version(version_id).await };
         self.stream_from(key, reader, .., sink)
     }
@@ -461,7 +516,7 @@ impl ObjectService {
         match metadata.version().filter(|version| !version.is_empty()) {
             Some(version) => Ok(ObjectVersion {
                 version_id: version.to_owned(),
-                etag: plain_etag(metadata),
+                etag: self.etag(metadata),
                 size,
             }),
             None => Err(RemoteError::KeepsNoVersions {
@@ -469,11 +524,6 @@ impl ObjectService {
             }),
         }
     }
-}
-
-fn plain_etag(metadata: &Metadata) -> Option<String> {
-    let etag = metadata.etag()?.trim_matches('"');
-    (!etag.is_empty()).then(|| etag.to_owned())
 }
 
 async fn next<S: futures_core::Stream>(mut stream: std::pin::Pin<&mut S>) -> Option<S::Item> {

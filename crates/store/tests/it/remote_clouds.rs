@@ -9,10 +9,10 @@ use std::time::Duration;
 use ketch_store::remote::{
     FailureKind, RemoteEnvironment, RemoteError, RemoteSettings, open_remote,
 };
-use ketch_testkit::peer;
+use ketch_testkit::{Generations, GoogleStorage, peer};
 
 use crate::Sandbox;
-use crate::remote::{conformance, round_trip};
+use crate::remote::{conformance, removal, round_trip};
 
 /// A program that serves on a port until the end of the test.
 pub(crate) struct Running {
@@ -115,6 +115,7 @@ fn azure_keeps_the_contract() {
         .unwrap();
     assert!(made.status.success(), "{made:?}");
     conformance(&*remote);
+    removal(&*remote);
     // Enough to be listed instead of asked for one by one.
     round_trip(&*remote, 400);
 
@@ -156,36 +157,102 @@ fn azure_keeps_the_contract() {
 
 #[test]
 fn google_keeps_the_contract() {
-    let Some(program) = peer("gcs/bin/fake-gcs-server") else {
+    let Some(server) = GoogleStorage::start() else {
         return;
     };
-    let sandbox = Sandbox::new();
-    let port = free_port();
-    let url = format!("http://127.0.0.1:{port}");
-    let mut command = Command::new(program);
-    command
-        .args([
-            "-scheme",
-            "http",
-            "-host",
-            "127.0.0.1",
-            "-port",
-            &port.to_string(),
-        ])
-        .args(["-backend", "memory", "-external-url", &url])
-        .args(["-public-host", &format!("127.0.0.1:{port}")])
-        // A bucket for each folder.
-        .args(["-data", sandbox.root.join("data").as_str()]);
-    sandbox.write("data/bucket/warm", "x");
-    let server = Running::start(&mut command, &sandbox);
-    let settings = RemoteSettings::new("cloud", "gs://bucket/some/prefix")
-        .with("endpointurl", &url)
-        .with("projectname", "any")
-        .with("allow_anonymous_login", "true");
-    let remote = open_remote(&settings).unwrap();
-    server.wait_until("server", || remote.size("x").is_ok());
+    server.make_bucket("bucket", Generations::Dropped);
+    let remote = open_remote(&google(&server)).unwrap();
     conformance(&*remote);
+    removal(&*remote);
     round_trip(&*remote, 400);
+}
+
+fn google(server: &GoogleStorage) -> RemoteSettings {
+    RemoteSettings::new("cloud", "gs://bucket/some/prefix")
+        .with("endpointurl", &server.url())
+        .with("projectname", "any")
+        .with("allow_anonymous_login", "true")
+}
+
+#[test]
+fn google_keeps_every_generation() {
+    let Some(server) = GoogleStorage::start() else {
+        return;
+    };
+    server.make_bucket("bucket", Generations::Kept);
+    let remote = open_remote(&google(&server).with("version_aware", "true")).unwrap();
+    let versions = remote.versions().unwrap();
+    assert_eq!(versions.newest("d/a b#?%.txt").unwrap(), None);
+    // One request, and a part more than one.
+    for length in [3, (8 << 20) + 5] {
+        let bytes = |byte: u8| vec![byte; length];
+        let write = |byte: u8| {
+            let size = length as u64;
+            let written = versions.write_version("d/a b#?%.txt", &mut &bytes(byte)[..], size);
+            written.unwrap()
+        };
+        let (first, second) = (write(b'1'), write(b'2'));
+        assert_ne!(first.version_id, second.version_id);
+        assert_eq!(first.size, length as u64);
+        let etag = second.etag.as_deref().unwrap();
+        assert!(etag.bytes().all(|byte| byte.is_ascii_hexdigit()), "{etag}");
+        assert_eq!(
+            versions.newest("d/a b#?%.txt").unwrap().as_ref(),
+            Some(&second)
+        );
+        for (version, byte) in [(&first, b'1'), (&second, b'2')] {
+            let id = version.version_id.as_str();
+            assert_eq!(
+                versions.version("d/a b#?%.txt", id).unwrap().as_ref(),
+                Some(version)
+            );
+            let mut read = Vec::new();
+            versions
+                .read_version("d/a b#?%.txt", id, &mut read)
+                .unwrap();
+            assert!(read == bytes(byte), "{} bytes", read.len());
+        }
+    }
+    let mut keys = Vec::new();
+    versions
+        .list_newest("d", &mut |key| keys.push(key.to_owned()))
+        .unwrap();
+    assert_eq!(keys, ["d/a b#?%.txt"]);
+
+    // What is no generation is not there, and changes no address.
+    for nothing in ["1", "x", "", "1&alt=json"] {
+        assert_eq!(versions.version("d/a b#?%.txt", nothing).unwrap(), None);
+        let error = versions
+            .read_version("d/a b#?%.txt", nothing, &mut Vec::new())
+            .unwrap_err();
+        assert!(
+            matches!(
+                &error,
+                RemoteError::Failed {
+                    kind: FailureKind::NotFound,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+}
+
+#[test]
+fn azure_and_versions_is_said_to_be_too_much() {
+    for option in ["version_aware", "worktree"] {
+        let settings = azure(1, KEY).with(option, "true");
+        let error = open_remote(&settings).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "remote `cloud`: `{option}` needs versions, which are not supported for Azure remotes"
+            )
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains(&format!("--unset cloud {option}")), "{hint}");
+        assert!(hint.contains("S3 and Google Cloud Storage"), "{hint}");
+    }
 }
 
 #[test]

@@ -72,14 +72,19 @@ pub fn open_remote(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteE
             return Err(unsupported(key));
         }
     }
+    let without_versions = |key: &str| RemoteError::VersionsUnsupported {
+        remote: settings.name.clone(),
+        key: key.to_owned(),
+        scheme: scheme.title,
+    };
     let versioning = settings.versioning()?;
     settings.jobs()?;
     let remote = (scheme.open)(settings)?;
     match versioning {
         Versioning::None => Ok(remote),
         // Files under their own names would be lost with their next version.
-        Versioning::Aware if remote.versions().is_none() => Err(unsupported("version_aware")),
-        Versioning::Worktree if remote.versions().is_none() => Err(unsupported("worktree")),
+        Versioning::Aware if remote.versions().is_none() => Err(without_versions("version_aware")),
+        Versioning::Worktree if remote.versions().is_none() => Err(without_versions("worktree")),
         Versioning::Aware => Ok(remote),
         Versioning::Worktree => Ok(Box::new(WorktreeRemote(remote))),
     }
@@ -133,11 +138,11 @@ mod tests {
         );
         assert_eq!(
             error("/x", "worktree", "true"),
-            "remote `r`: option `worktree` is not supported for local remotes"
+            "remote `r`: `worktree` needs versions, which are not supported for local remotes"
         );
         assert_eq!(
             error("https://host/x", "version_aware", "true"),
-            "remote `r`: option `version_aware` is not supported for HTTP remotes"
+            "remote `r`: `version_aware` needs versions, which are not supported for HTTP remotes"
         );
         assert_eq!(
             error("s3://bucket", "use_ssl", "perhaps"),
