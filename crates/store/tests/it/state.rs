@@ -1,5 +1,5 @@
 use std::fs::{FileTimes, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -284,4 +284,30 @@ fn adding_again_reads_nothing_and_writes_nothing() {
     assert_eq!(add(&again), first);
     assert_eq!(again.0.into_inner().unwrap(), ["a"]);
     assert_eq!(hash_file(&lost).unwrap().0, first.manifest.entries()[0].md5);
+}
+
+#[test]
+fn a_link_that_gets_one_more_name_is_not_read_again() {
+    let (sandbox, data) = known();
+    let cache = sandbox.cache_with(&[LinkKind::Hardlink]);
+    let add = |read: &Read| {
+        cache
+            .add_directory(&sandbox.root, &data, Original::Linked, read)
+            .unwrap()
+    };
+    add(&Read::default());
+    // The same bytes once more: the object's inode gets a third name, and another change time.
+    fs_err::copy(data.join("a"), data.join("twin")).unwrap();
+    let read = Read::default();
+    add(&read);
+    assert_eq!(read.0.into_inner().unwrap(), ["twin"]);
+    assert!(same_file(&data.join("a"), &data.join("twin")));
+    let read = Read::default();
+    cache.hash_directory(&sandbox.root, &data, &read).unwrap();
+    assert!(read.0.into_inner().unwrap().is_empty());
+}
+
+fn same_file(left: &Utf8Path, right: &Utf8Path) -> bool {
+    let inode = |path| fs_err::metadata(path).unwrap().ino();
+    inode(left) == inode(right)
 }
