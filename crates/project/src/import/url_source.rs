@@ -96,8 +96,11 @@ impl UrlSource {
             return Ok(given(Place::Local(join(directory, path))));
         }
         let scheme = found.url.split("://").next().unwrap_or_default();
-        let state = if scheme.to_ascii_lowercase().starts_with("http") {
+        let scheme = scheme.to_ascii_lowercase();
+        let state = if scheme.starts_with("http") {
             StateKey::Checksum
+        } else if scheme.starts_with("webdav") {
+            StateKey::WebdavEtag
         } else {
             StateKey::Etag
         };

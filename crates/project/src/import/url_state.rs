@@ -12,6 +12,9 @@ use ketch_store::remote::{ObjectFacts, ObjectVersion};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StateKey {
     Etag,
+    /// `WebDAV`: an etag too, but the names that DVC 3.67 hashes with those of a directory lack the
+    /// first two characters of their folders (it takes the root for one character and a slash).
+    WebdavEtag,
     /// HTTP: DVC keeps the header as it is, or makes a number of what else it knows.
     Checksum,
 }
@@ -104,9 +107,9 @@ impl RemoteState {
             entry.nfiles = Some(self.files.len() as u64);
             entry.md5 = Some(self.tree_id(key, url));
         } else if let Some(file) = self.files.values().next() {
-            let name = Some(version(key, url, &file.facts));
+            let name = Some(version(url, &file.facts));
             match key {
-                StateKey::Etag => entry.etag = name,
+                StateKey::Etag | StateKey::WebdavEtag => entry.etag = name,
                 StateKey::Checksum => entry.checksum = name,
             }
             entry.version_id.clone_from(&file.facts.version_id);
@@ -125,7 +128,7 @@ impl RemoteState {
             let mut fields = IndexMap::new();
             let mut put = |name: &str, value| fields.insert(Key::from(name), value);
             put("relpath", Value::String(relpath.clone()));
-            put(key.word(), Value::String(version(key, url, &file.facts)));
+            put(key.word(), Value::String(version(url, &file.facts)));
             if let Ok(size) = i64::try_from(file.facts.size) {
                 put("size", Value::Int(size));
             }
@@ -140,11 +143,17 @@ impl RemoteState {
     /// The id of a directory at a URL: a manifest with the versions of its files, which is kept
     /// nowhere.
     fn tree_id(&self, key: StateKey, url: &str) -> ObjectId {
-        let items = self.files.iter().map(|(relpath, file)| {
-            let name = version(key, url, &file.facts);
+        let mut files: Vec<(String, &FileState)> = self
+            .files
+            .iter()
+            .map(|(relpath, file)| (key.name(relpath), file))
+            .collect();
+        files.sort_by(|left, right| left.0.cmp(&right.0));
+        let items = files.into_iter().map(|(name, file)| {
+            let version = version(url, &file.facts);
             Value::Mapping(IndexMap::from([
-                (Key::from(key.word()), Value::String(name)),
-                (Key::from("relpath"), Value::String(relpath.clone())),
+                (Key::from(key.word()), Value::String(version)),
+                (Key::from("relpath"), Value::String(name)),
             ]))
         });
         let json = Value::Sequence(items.collect()).to_sorted_json();
@@ -155,8 +164,19 @@ impl RemoteState {
 impl StateKey {
     fn word(self) -> &'static str {
         match self {
-            Self::Etag => "etag",
+            Self::Etag | Self::WebdavEtag => "etag",
             Self::Checksum => "checksum",
+        }
+    }
+
+    /// What a file of a directory is called where its version is hashed.
+    fn name(self, relpath: &str) -> String {
+        match relpath.rsplit_once('/') {
+            Some((folder, name)) if self == Self::WebdavEtag => {
+                let cut: String = folder.chars().skip(2).collect();
+                format!("{cut}/{name}")
+            }
+            _ => relpath.to_owned(),
         }
     }
 }
@@ -185,13 +205,12 @@ pub(super) fn same_state(left: &OutputEntry, right: &OutputEntry) -> bool {
 }
 
 /// What tells this version of a file from others.
-fn version(key: StateKey, url: &str, facts: &ObjectFacts) -> String {
-    match (key, &facts.etag, &facts.content_md5) {
-        (StateKey::Etag, Some(etag), _) => etag.clone(),
-        (StateKey::Checksum, Some(etag), _) => etag.clone(),
-        (_, None, Some(md5)) => md5.clone(),
+fn version(url: &str, facts: &ObjectFacts) -> String {
+    match (&facts.etag, &facts.content_md5) {
+        (Some(etag), _) => etag.clone(),
+        (None, Some(md5)) => md5.clone(),
         // A number of what else is known, as DVC has one; its own is of Python objects.
-        (_, None, None) => {
+        (None, None) => {
             let known = format!(
                 "{url}\n{}\n{}",
                 facts.size,
@@ -214,11 +233,15 @@ mod tests {
             etag: Some("\"abc-DEF\"".to_owned()),
             ..ObjectFacts::default()
         };
-        assert_eq!(version(StateKey::Etag, "", &facts), "\"abc-DEF\"");
-        assert_eq!(version(StateKey::Checksum, "", &facts), "\"abc-DEF\"");
+        assert_eq!(version("", &facts), "\"abc-DEF\"");
         let bare = ObjectFacts::default();
-        let number = version(StateKey::Checksum, "https://h/x", &bare);
+        let number = version("https://h/x", &bare);
         assert!(number.bytes().all(|byte| byte.is_ascii_digit()), "{number}");
+        assert_eq!(StateKey::Etag.name("sub/dir/x"), "sub/dir/x");
+        // As in the trees of DVC 3.67.1 with dvc-webdav 3.0.1.
+        for (relpath, name) in [("a", "a"), ("s/b", "/b"), ("sub/dir/x", "b/dir/x")] {
+            assert_eq!(StateKey::WebdavEtag.name(relpath), name);
+        }
         let mut left = OutputEntry::new("x");
         assert!(!same_state(&left, &left.clone()));
         left.checksum = Some("\"abc-DEF\"".to_owned());

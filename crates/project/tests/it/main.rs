@@ -32,5 +32,6 @@ mod sandbox;
 mod transfer;
 mod versioned_imports;
 mod versioned_remotes;
+mod webdav_sources;
 mod worktree;
 mod worktree_update;

@@ -22,7 +22,7 @@ pub struct Capabilities {
 pub struct ObjectFacts {
     /// In bytes.
     pub size: u64,
-    /// As DVC records it: of HTTP and Azure with the quotation marks around it.
+    /// As DVC records it: with the quotation marks around it, but of S3 and Google without.
     pub etag: Option<String>,
     /// Which version it is, where a server has versions of everything: Google's.
     pub version_id: Option<String>,

@@ -36,7 +36,6 @@ const JOBS: usize = 16;
 /// What the library calls these services.
 const S3: &str = "s3";
 const GOOGLE: &str = "gcs";
-const AZURE: &str = "azblob";
 
 /// How long a silent server is waited for.
 #[derive(Debug, Clone, Copy)]
@@ -180,12 +179,12 @@ impl ObjectService {
         if plain.is_empty() {
             return None;
         }
-        if self.is(GOOGLE) {
-            hex_etag(etag)
-        } else if self.is(AZURE) {
-            Some(format!("\"{plain}\""))
-        } else {
+        if self.is(S3) {
             Some(plain.to_owned())
+        } else if self.is(GOOGLE) {
+            hex_etag(etag)
+        } else {
+            Some(format!("\"{plain}\""))
         }
     }
 
@@ -333,6 +332,7 @@ impl Remote for ObjectService {
 
     fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
         match self.wait("look up", key, self.operator.stat(key)) {
+            Ok(metadata) if !is_object(&metadata) => Ok(None),
             Ok(metadata) => Ok(Some(ObjectFacts {
                 size: metadata.content_length(),
                 etag: self.etag(&metadata),
@@ -524,6 +524,11 @@ impl ObjectService {
             }),
         }
     }
+}
+
+/// A folder, which some servers know, is none.
+fn is_object(metadata: &Metadata) -> bool {
+    !metadata.is_dir()
 }
 
 async fn next<S: futures_core::Stream>(mut stream: std::pin::Pin<&mut S>) -> Option<S::Item> {
