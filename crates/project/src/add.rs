@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, Manifest, ManifestEntry, ObjectId, OutputEntry};
-use ketch_store::{Reporter, write_atomically};
+use ketch_store::{Reporter, RuleEffect, StoreError, ignore_rule, write_atomically};
 use serde::Serialize;
 
 use crate::content::{self, Content, save_as, save_untouched};
@@ -12,7 +12,7 @@ use crate::partial::{keep_absent, store};
 use crate::paths::{overlap, read_if_there, relative};
 use crate::stage::{Index, TrackedData};
 use crate::versioned::{keep_versions, manifest_of};
-use crate::{Project, ProjectError, gitignore};
+use crate::{ImportError, Project, ProjectError, gitignore};
 
 /// What to track.
 #[derive(Debug, Clone, Default)]
@@ -303,6 +303,12 @@ fn check(project: &Project, index: &Index, target: &Utf8Path) -> Result<Target, 
         });
     }
     let path = project.root().join(&below);
+    refuse_linked(project, &path)?;
+    if let Some(rule) = ignore_rule(project.root(), &path)?
+        && rule.effect == RuleEffect::Hides
+    {
+        return Err(StoreError::Ignored { path }.into());
+    }
     if fs_err::metadata(&path)?.is_file() && is_pointer(&path) {
         return Err(ProjectError::PointerAsData { path: below });
     }
@@ -333,7 +339,29 @@ fn check(project: &Project, index: &Index, target: &Utf8Path) -> Result<Target, 
         }
     }
     gitignore::refuse_tracked(project, &path)?;
+    if !file.exists() && project.git().is_ignored(&file)? {
+        // Nobody would look for the record where Git ignores it.
+        return Err(ImportError::PointerIgnored {
+            file: project.shown(&file),
+        }
+        .into());
+    }
     Ok(Target::Whole(path))
+}
+
+/// Refuses a link to a directory and what is behind one: a checkout would write through it, and a
+/// walk does not follow it.
+fn refuse_linked(project: &Project, path: &Utf8Path) -> Result<(), ProjectError> {
+    let above = path.ancestors();
+    for folder in above.take_while(|folder| *folder != project.root()) {
+        if folder.is_symlink() && folder.is_dir() {
+            return Err(ImportError::LinkedFolder {
+                path: project.shown(folder),
+            }
+            .into());
+        }
+    }
+    Ok(())
 }
 
 /// `data.csv` is recorded in `data.csv.dvc`.

@@ -20,6 +20,7 @@ pub struct CheckoutOptions {
     /// Outputs, places in directories, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
     pub overwrite: Overwrite,
+    pub missing: MissingTargets,
     /// The folder below `.ketch/trash` that takes what is overwritten and saved nowhere; such
     /// content is gone where there is none.
     pub trash: Option<String>,
@@ -40,6 +41,16 @@ pub enum Overwrite {
     #[default]
     Refuse,
     Force,
+}
+
+/// What to do about targets that the cache does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingTargets {
+    /// It is an error, and nothing is touched.
+    #[default]
+    Refused,
+    /// They are reported, as what was not named is.
+    Reported,
 }
 
 /// What was restored. Paths are relative to the root.
@@ -85,6 +96,10 @@ pub fn checkout_linked(
     let mut partly = Vec::new();
     for (path, entry, part) in wanted(project, &index, &options.targets)? {
         if let (Part::Places(_), Some(id)) = (&part, &entry.md5) {
+            if options.missing == MissingTargets::Reported && !is_cached(project, &entry) {
+                report.missing.push(project.shown(&path));
+                continue;
+            }
             let found = PartialCheckout::look(project, &path, id, &part, options, reporter)?;
             partly.push(found);
             continue;
@@ -101,6 +116,7 @@ pub fn checkout_linked(
             }
         } else if !is_cached(project, &entry) {
             if !options.targets.is_empty()
+                && options.missing == MissingTargets::Refused
                 && let Some(id) = &entry.md5
             {
                 project.cache().verify(id)?;

@@ -69,7 +69,9 @@ mod worktree;
 pub use add::{AddOptions, AddReport, AddedContent, AddedData, add, add_as};
 pub use change::{Change, FileState};
 pub use changed_files::{ChangedFile, ChangedFiles, FileContent, changed_files};
-pub use checkout::{CheckoutOptions, CheckoutReport, Overwrite, Relink, checkout, checkout_linked};
+pub use checkout::{
+    CheckoutOptions, CheckoutReport, MissingTargets, Overwrite, Relink, checkout, checkout_linked,
+};
 pub use choose_targets::{Below, Names, TargetChoice, Upstream, choose_targets, matches_pattern};
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{

@@ -52,7 +52,7 @@ pub fn ignore_rule(root: &Utf8Path, path: &Utf8Path) -> Result<Option<IgnoreRule
     let mut place = root.to_owned();
     let mut parts = below.components().peekable();
     while let Some(part) = parts.next() {
-        add_rules_of(&place, &mut rules)?;
+        add_rules_of(&place, part.as_str(), &mut rules)?;
         place.push(part.as_str());
         let is_last = parts.peek().is_none();
         let is_directory = !is_last || place.is_dir();
@@ -114,21 +114,16 @@ fn decisive<'r>(rules: &'r [Rule], path: &Utf8Path, is_directory: bool) -> Optio
     kinds.iter().rev().find_map(first)
 }
 
-/// Adds what counts from `folder` on: its `.dvcignore`, and the projects in it.
-fn add_rules_of(folder: &Utf8Path, rules: &mut Vec<Rule>) -> Result<(), StoreError> {
+/// Adds what counts from `folder` on: its `.dvcignore`, and whether another project begins at `name`
+/// in it. (Other projects there have no say about what is at `name`.)
+fn add_rules_of(folder: &Utf8Path, name: &str, rules: &mut Vec<Rule>) -> Result<(), StoreError> {
     let file = folder.join(".dvcignore");
     if file.is_file() {
         rules.extend(rules_in(&fs_err::read_to_string(&file)?, &file));
     }
-    let Ok(entries) = folder.read_dir_utf8() else {
-        return Ok(());
-    };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        if name != ".dvc" && entry.path().join(".dvc").is_dir() {
-            let origin = RuleOrigin::Subproject(name.to_owned());
-            rules.extend(Rule::new(folder, &format!("/{name}/"), origin));
-        }
+    if name != ".dvc" && folder.join(name).join(".dvc").is_dir() {
+        let origin = RuleOrigin::Subproject(name.to_owned());
+        rules.extend(Rule::new(folder, &format!("/{name}/"), origin));
     }
     Ok(())
 }

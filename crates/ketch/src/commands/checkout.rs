@@ -2,7 +2,9 @@
 
 use camino::Utf8PathBuf;
 use clap::Args;
-use ketch_project::{CheckoutOptions, CheckoutReport, Overwrite, Project, Relink, checkout_linked};
+use ketch_project::{
+    CheckoutOptions, CheckoutReport, MissingTargets, Overwrite, Project, Relink, checkout_linked,
+};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::personality::summary;
@@ -55,6 +57,11 @@ pub(super) fn run(
             Overwrite::Force
         } else {
             Overwrite::Refuse
+        },
+        missing: if args.allow_missing {
+            MissingTargets::Reported
+        } else {
+            MissingTargets::Refused
         },
         trash: Some(folder_of_now(settings)),
     };

@@ -11,6 +11,7 @@ mod diff_rows;
 mod dvc_check_ignore;
 mod dvc_no_remote;
 mod dvc_places;
+mod dvc_refusals;
 mod dvc_tables;
 mod faults;
 mod freeze;

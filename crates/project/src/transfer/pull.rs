@@ -4,13 +4,16 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use super::{Moved, TransferSelection, fetch};
-use crate::{CheckoutOptions, CheckoutReport, Overwrite, Project, ProjectError, checkout};
+use crate::{
+    CheckoutOptions, CheckoutReport, MissingTargets, Overwrite, Project, ProjectError, checkout,
+};
 
 /// What to get from where, and what to do about changes that are saved nowhere.
 #[derive(Debug, Clone, Default)]
 pub struct PullOptions {
     pub from: TransferSelection,
     pub overwrite: Overwrite,
+    pub missing: MissingTargets,
     /// As [`CheckoutOptions::trash`].
     pub trash: Option<String>,
 }
@@ -32,6 +35,7 @@ pub fn pull(
     let into = CheckoutOptions {
         targets: options.from.targets.clone(),
         overwrite: options.overwrite,
+        missing: options.missing,
         trash: options.trash.clone(),
     };
     let checkout = checkout(project, &into, reporter)?;

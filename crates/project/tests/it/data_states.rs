@@ -114,6 +114,7 @@ fn a_directory_in_the_place_of_a_file_goes_to_the_trash_whole() {
         targets: vec!["data".into()],
         overwrite: Overwrite::Force,
         trash: Some("then".into()),
+        ..CheckoutOptions::default()
     };
     checkout(&sandbox.open(), &options, &Silent).unwrap();
     assert_eq!(sandbox.read("data"), "hello\n");

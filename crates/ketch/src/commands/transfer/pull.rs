@@ -1,7 +1,7 @@
 //! `ketch pull`
 
 use clap::Args;
-use ketch_project::{NoRemote, Overwrite, PullOptions, fetch_runs, pull};
+use ketch_project::{MissingTargets, NoRemote, Overwrite, PullOptions, fetch_runs, pull};
 
 use super::super::checkout::print_changes;
 use super::{TransferArgs, WithRuns, status, tell, tell_runs, tell_skipped};
@@ -49,6 +49,11 @@ pub(in crate::commands) fn run(
     let options = PullOptions {
         from,
         overwrite,
+        missing: if args.allow_missing {
+            MissingTargets::Reported
+        } else {
+            MissingTargets::Refused
+        },
         trash: Some(folder_of_now(settings)),
     };
     let progress = FileProgress::new(printer);

@@ -52,5 +52,8 @@ pub(in crate::commands) fn run(
         ));
     }
     let whole = tell_runs(printer, runs.as_ref(), "pushed");
-    Ok(status(moved.is_complete() && whole))
+    // Of what is nowhere DVC warns, and no more.
+    Ok(status(
+        printer.speaks_dvc() || (moved.is_complete() && whole),
+    ))
 }
