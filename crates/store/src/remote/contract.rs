@@ -96,6 +96,17 @@ pub trait Remote: fmt::Debug + Send + Sync {
     /// Removes an object; none is no error.
     fn delete(&self, key: &str) -> Result<(), RemoteError>;
 
+    /// How many objects [`delete_together`](Self::delete_together) takes in one request.
+    fn most_deleted_together(&self) -> usize {
+        1
+    }
+
+    /// Removes objects; those that are not there are no error. After an error any of them may be
+    /// gone.
+    fn delete_together(&self, keys: &[String]) -> Result<(), RemoteError> {
+        keys.iter().try_for_each(|key| self.delete(key))
+    }
+
     /// Returns when what was written before would survive a power cut.
     fn settle(&self) -> Result<(), RemoteError> {
         Ok(())

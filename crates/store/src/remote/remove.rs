@@ -31,7 +31,8 @@ pub fn written_since(
     Ok(young)
 }
 
-/// Deletes objects, several at once. One that is not there is no error.
+/// Deletes objects, several at once, and many in one request where the remote can. One that is not
+/// there is no error.
 ///
 /// Manifests go first, and when one of them stays all files stay: whoever finds a directory's
 /// manifest believes that its files are there. When files fail the others are deleted nevertheless.
@@ -46,7 +47,8 @@ pub fn remove_objects(
         if part.is_empty() {
             continue;
         }
-        let results = for_each(&part, jobs(remote, options), |id| {
+        let left = remove_together(remote, &part, options)?;
+        let results = for_each(&left, jobs(remote, options), |id| {
             let key = id.cache_path();
             options
                 .retry
@@ -70,6 +72,36 @@ pub fn remove_objects(
         }
     }
     Ok(())
+}
+
+/// Deletes objects in as few requests as the remote lets us. Returns those that may be there still:
+/// not every server that calls itself a storage of a kind takes such requests.
+fn remove_together<'i>(
+    remote: &dyn Remote,
+    ids: &[&'i ObjectId],
+    options: TransferOptions,
+) -> Result<Vec<&'i ObjectId>, RemoteError> {
+    let most = remote.most_deleted_together();
+    if most < 2 || ids.len() < 2 {
+        return Ok(ids.to_vec());
+    }
+    let batches: Vec<&[&ObjectId]> = ids.chunks(most).collect();
+    let results = for_each(&batches, jobs(remote, options), |batch| {
+        let keys: Vec<String> = batch.iter().map(|id| id.cache_path()).collect();
+        options
+            .retry
+            .run(RemoteError::is_transient, || remote.delete_together(&keys))
+    });
+    let mut left = Vec::new();
+    for (batch, result) in ids.chunks(most).zip(results) {
+        match result {
+            Ok(()) => {}
+            // Nobody answers: asking for each by itself takes longer and helps nobody.
+            Err(error) if error.is_transient() => return Err(error),
+            Err(_) => left.extend(batch),
+        }
+    }
+    Ok(left)
 }
 
 fn jobs(remote: &dyn Remote, options: TransferOptions) -> usize {

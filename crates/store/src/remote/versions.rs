@@ -531,6 +531,15 @@ impl Remote for WorktreeRemote {
         self.0.delete(&hidden(key))
     }
 
+    fn most_deleted_together(&self) -> usize {
+        self.0.most_deleted_together()
+    }
+
+    fn delete_together(&self, keys: &[String]) -> Result<(), RemoteError> {
+        let keys: Vec<String> = keys.iter().map(|key| hidden(key)).collect();
+        self.0.delete_together(&keys)
+    }
+
     fn settle(&self) -> Result<(), RemoteError> {
         self.0.settle()
     }

@@ -217,6 +217,7 @@ pub(crate) fn round_trip(remote: &dyn Remote, count: usize) {
 
 /// Objects of both layouts are listed, known by their age, and taken away.
 pub(crate) fn removal(remote: &dyn Remote) {
+    let remote = &Patient(remote);
     let sandbox = Sandbox::new();
     let (directory, first, second) = two_files(&sandbox);
     let wanted = [directory.clone()];
@@ -251,6 +252,24 @@ pub(crate) fn removal(remote: &dyn Remote) {
     remote.delete(stray).unwrap();
 }
 
+/// Some in one request, one of them not there.
+pub(crate) fn removal_together(remote: &dyn Remote) {
+    let remote = &Patient(remote);
+    assert!(remote.most_deleted_together() > 3);
+    let keys = ["d/a", "d/b #?%.txt", "d/ü"].map(str::to_owned);
+    for key in &keys[1..] {
+        remote.write(key, &mut &b"x"[..], 1).unwrap();
+    }
+    remote.write("d/stays", &mut &b"x"[..], 1).unwrap();
+    remote.delete_together(&keys).unwrap();
+    let mut left = Vec::new();
+    remote
+        .list("d", &mut |key, _| left.push(key.to_owned()))
+        .unwrap();
+    assert_eq!(left, ["d/stays"]);
+    remote.delete("d/stays").unwrap();
+}
+
 #[test]
 fn a_listing_that_breaks_off_is_asked_for_again() {
     for (breaks, comes) in [(0, true), (2, true), (3, false)] {
@@ -277,13 +296,16 @@ fn a_listing_that_breaks_off_is_asked_for_again() {
 fn deleting_is_tried_again_and_leaves_no_manifest_without_files() {
     let (transient, denied) = (FailureKind::Transient, FailureKind::Denied);
     // Which of directory and file clings, how often, why; what is left of directory and files.
-    for (directory_stays, times, kind, left) in [
+    let cases = [
         (true, 2, transient, (0, 0)),
         (false, 2, transient, (0, 0)),
         (true, 99, transient, (1, 2)),
         (true, 99, denied, (1, 2)),
         (false, 99, denied, (0, 1)),
-    ] {
+    ];
+    // One in a request, and all.
+    let cases = [1, 10].map(|together| cases.map(|case| (together, case)));
+    for (together, (directory_stays, times, kind, left)) in cases.concat() {
         let sandbox = Sandbox::new();
         let (directory, first, second) = two_files(&sandbox);
         let inner = local(&sandbox.root.join("remote"));
@@ -294,6 +316,7 @@ fn deleting_is_tried_again_and_leaves_no_manifest_without_files() {
             inner,
             stays: (clings.cache_path(), times, kind),
             tried: AtomicUsize::new(0),
+            together,
         };
         let ids = [first, second, directory];
         let result = remove_objects(&remote, &ids, OPTIONS);

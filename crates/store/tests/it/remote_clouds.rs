@@ -12,7 +12,7 @@ use ketch_store::remote::{
 use ketch_testkit::{Generations, GoogleStorage, peer};
 
 use crate::Sandbox;
-use crate::remote::{conformance, removal, round_trip};
+use crate::remote::{conformance, removal, removal_together, round_trip};
 
 /// A program that serves on a port until the end of the test.
 pub(crate) struct Running {
@@ -116,6 +116,7 @@ fn azure_keeps_the_contract() {
     assert!(made.status.success(), "{made:?}");
     conformance(&*remote);
     removal(&*remote);
+    removal_together(&*remote);
     // Enough to be listed instead of asked for one by one.
     round_trip(&*remote, 400);
 

@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ketch_store::remote::{Capabilities, FailureKind, Remote, RemoteError};
+use ketch_store::remote::{Capabilities, FailureKind, ObjectFacts, Remote, RemoteError};
 
 use crate::remote::OPTIONS;
 
@@ -38,6 +38,10 @@ impl Remote for Patient<'_> {
 
     fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
         again(|| self.0.size(key))
+    }
+
+    fn facts(&self, key: &str) -> Result<Option<ObjectFacts>, RemoteError> {
+        again(|| self.0.facts(key))
     }
 
     fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
@@ -92,6 +96,14 @@ impl Remote for Patient<'_> {
 
     fn delete(&self, key: &str) -> Result<(), RemoteError> {
         again(|| self.0.delete(key))
+    }
+
+    fn most_deleted_together(&self) -> usize {
+        self.0.most_deleted_together()
+    }
+
+    fn delete_together(&self, keys: &[String]) -> Result<(), RemoteError> {
+        again(|| self.0.delete_together(keys))
     }
 
     fn settle(&self) -> Result<(), RemoteError> {
@@ -161,6 +173,8 @@ pub(crate) struct Clinging {
     /// The key, how often it stays, and why.
     pub(crate) stays: (String, usize, FailureKind),
     pub(crate) tried: AtomicUsize,
+    /// How many objects are deleted in one request.
+    pub(crate) together: usize,
 }
 
 impl Remote for Clinging {
@@ -186,6 +200,10 @@ impl Remote for Clinging {
 
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
         self.inner.write(key, source, size)
+    }
+
+    fn most_deleted_together(&self) -> usize {
+        self.together
     }
 
     fn delete(&self, key: &str) -> Result<(), RemoteError> {

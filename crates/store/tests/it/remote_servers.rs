@@ -6,7 +6,7 @@ use ketch_testkit::SeaweedFs;
 
 use crate::Sandbox;
 use crate::chunked::chunked;
-use crate::remote::{conformance, removal, round_trip};
+use crate::remote::{conformance, removal, removal_together, round_trip};
 
 const CREDENTIALS: &str = r#"{"identities": [{"name": "t", "credentials": [{"accessKey": "AK", "secretKey": "SK"}], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}"#;
 
@@ -59,6 +59,7 @@ fn servers_keep_the_contract() {
     };
     conformance(&*server.s3());
     removal(&*server.s3());
+    removal_together(&*server.s3());
     // Enough to be listed instead of asked for one by one.
     round_trip(&*server.s3(), 600);
 
