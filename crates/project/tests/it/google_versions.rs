@@ -1,14 +1,12 @@
 //! Google Cloud Storage and its generations: `fake-gcs-server`, beside DVC with its part for Google.
 
-use std::process::Command;
-
 use ketch_project::{
     Bringing, FrozenImports, ImportLookOptions, OnExisting, PullOptions, RemoteChoice, SourceState,
     TransferSelection, UpdateDestination, UpdateOptions, UrlDestination, UrlImportOptions,
     VERSION_AWARE, import_changes, import_url, pull, push, status, update,
 };
 use ketch_store::Silent;
-use ketch_testkit::{Generations, GoogleStorage, peer};
+use ketch_testkit::{Generations, GoogleStorage};
 
 use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
@@ -49,19 +47,6 @@ fn forget(sandbox: &Sandbox) {
     }
 }
 
-/// Whether DVC was installed with what it needs for Google.
-fn has_google() -> bool {
-    let Some(python) = peer("dvc/bin/python") else {
-        return false;
-    };
-    let found = Command::new(python)
-        .args(["-c", "import dvc_gs"])
-        .output()
-        .unwrap();
-    // The same message, and in CI the same failure, as for any other peer.
-    found.status.success() || peer("dvc/with dvc-gs").is_some()
-}
-
 #[test]
 fn generations_are_recorded_and_come_back_as_with_dvc() {
     let Some(server) = GoogleStorage::start() else {
@@ -69,7 +54,7 @@ fn generations_are_recorded_and_come_back_as_with_dvc() {
     };
     server.make_bucket("ver", Generations::Kept);
     let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find(&theirs).filter(|_| has_google()) else {
+    let Some(dvc) = Dvc::find_with(&theirs, "gs") else {
         return;
     };
     let records = ["d.dvc", "f.dvc"];
@@ -159,7 +144,7 @@ fn imports_from_google_are_those_of_dvc() {
         server.put(bucket, "in/s/b.txt", "two");
     }
     let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find(&theirs).filter(|_| has_google()) else {
+    let Some(dvc) = Dvc::find_with(&theirs, "gs") else {
         return;
     };
     let endpoint = server.url();

@@ -16,6 +16,21 @@ pub(crate) struct Dvc {
 }
 
 impl Dvc {
+    /// DVC with its part for a storage: `s3`, `gs` or `webdav`.
+    pub(crate) fn find_with(sandbox: &Sandbox, part: &str) -> Option<Self> {
+        let python = peer("dvc/bin/python")?;
+        let found = Command::new(python)
+            .args(["-c", &format!("import dvc_{part}")])
+            .output()
+            .unwrap();
+        if !found.status.success() {
+            // The same message, and in CI the same failure, as for any other peer.
+            let _ = peer(&format!("dvc/with dvc-{part}"));
+            return None;
+        }
+        Self::find(sandbox)
+    }
+
     pub(crate) fn find(sandbox: &Sandbox) -> Option<Self> {
         let home = sandbox.outside().join("home");
         fs_err::create_dir_all(&home).unwrap();

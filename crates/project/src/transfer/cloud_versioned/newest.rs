@@ -11,6 +11,7 @@ use ketch_store::remote::{
 
 use super::by_record;
 use crate::content::Content;
+use crate::import::ImportError;
 use crate::paths::relative;
 use crate::transfer::outputs::{Output, outputs};
 use crate::transfer::remotes::Group;
@@ -131,11 +132,12 @@ fn newest_directory(
     if there.len() == known.len() && there.iter().all(|file| as_recorded(file).is_some()) {
         return Ok(NewestState::Same);
     }
-    let files: Vec<Result<VersionedFile, NewestFile>> = there
+    // Those that stay as they are recorded, with the newest version of the same content.
+    let files: Vec<Result<(VersionedFile, ObjectVersion), NewestFile>> = there
         .into_iter()
         .map(|file| match as_recorded(&file) {
             // One record has hashes of one kind.
-            Some(known) if !known.md5.is_legacy() => Ok(known.clone()),
+            Some(known) if !known.md5.is_legacy() => Ok((known.clone(), file.version)),
             _ => Err(file),
         })
         .collect();
@@ -156,23 +158,26 @@ fn newest_directory(
     let staying: Vec<VersionedObject> = files
         .iter()
         .filter_map(|file| file.as_ref().ok())
-        .map(|file| {
-            let version = file.version.as_ref();
-            VersionedObject {
-                key: format!("{key}/{}", file.relpath),
-                id: file.md5.clone(),
-                version_id: version.and_then(|version| version.version_id.clone()),
-                etag: version.and_then(|version| version.etag.clone()),
-            }
+        .map(|(file, version)| VersionedObject {
+            key: format!("{key}/{}", file.relpath),
+            id: file.md5.clone(),
+            version_id: Some(version.version_id.clone()),
+            etag: version.etag.clone(),
         })
         .collect();
     let (cache, remote) = (project.cache(), &*group.remote);
-    download_versions(cache, remote, &staying, group.options, reporter)?;
+    let stayed = download_versions(cache, remote, &staying, group.options, reporter)?;
+    if !stayed.missing.is_empty() {
+        return Err(ImportError::Changed {
+            url: format!("remote://{}/{key}", remote.name()),
+        }
+        .into());
+    }
     let mut received = received.into_iter();
     let mut now = Vec::with_capacity(files.len());
     for file in files {
         now.push(match file {
-            Ok(file) => file,
+            Ok((file, _)) => file,
             Err(file) => {
                 let Some((md5, size)) = received.next() else {
                     break;
@@ -187,6 +192,7 @@ fn newest_directory(
         });
     }
     let mut entry = output.entry.clone();
+    // What was of DVC 2 is not any more.
     entry.hash = Some("md5".to_owned());
     entry.set_versioned_files(now)?;
     Ok(NewestState::Other(Box::new(entry)))
