@@ -2,7 +2,7 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{ObjectId, OutputEntry};
-use ketch_store::Reporter;
+use ketch_store::{Reporter, StoreError};
 use serde::Serialize;
 
 use crate::content::{self, is_cached, relink, restore};
@@ -96,12 +96,14 @@ pub fn checkout_linked(
     let mut partly = Vec::new();
     for (path, entry, part) in wanted(project, &index, &options.targets)? {
         if let (Part::Places(_), Some(id)) = (&part, &entry.md5) {
-            if options.missing == MissingTargets::Reported && !is_cached(project, &entry) {
-                report.missing.push(project.shown(&path));
-                continue;
+            match PartialCheckout::look(project, &path, id, &part, options, reporter) {
+                Err(ProjectError::Store(StoreError::Missing { .. }))
+                    if options.missing == MissingTargets::Reported =>
+                {
+                    report.missing.push(project.shown(&path));
+                }
+                found => partly.push(found?),
             }
-            let found = PartialCheckout::look(project, &path, id, &part, options, reporter)?;
-            partly.push(found);
             continue;
         }
         if entry.md5.is_none() {
