@@ -17,7 +17,16 @@ enum Kind {
     Time,
     Links,
     OneOf(&'static [&'static str]),
+    /// A path, or a URL.
+    Place,
 }
+
+/// What a remote's URL may begin with: DVC's schemes, which are there to be written down whether
+/// ketch opens such a remote or not, and ours.
+const SCHEMES: [&str; 15] = [
+    "s3", "gs", "ssh", "hdfs", "webhdfs", "azure", "oss", "gdrive", "http", "https", "webdav",
+    "webdavs", "remote", "file", "local",
+];
 
 /// Settings that are not any text, by section. Those of remotes have the same meaning whatever the
 /// scheme; facts from DVC 3.67.1's schema.
@@ -75,6 +84,7 @@ const KINDS: &[(&str, &[&str], Kind)] = &[
         ],
         Kind::Flag,
     ),
+    ("remote", &["url"], Kind::Place),
     ("remote", &["jobs", "checksum_jobs"], Kind::Count),
     (
         "remote",
@@ -101,6 +111,10 @@ impl Kind {
             Self::Time => value.parse::<f64>().is_ok_and(|seconds| seconds >= 0.0),
             Self::Links => LinkKind::parse_list(value).is_ok(),
             Self::OneOf(values) => values.contains(&lower.as_str()),
+            Self::Place => match lower.split_once("://") {
+                Some((scheme, _)) => SCHEMES.contains(&scheme),
+                None => true,
+            },
         }
     }
 
@@ -116,6 +130,7 @@ impl Kind {
             }
             Self::OneOf([only]) => format!("`{only}`"),
             Self::OneOf(values) => format!("one of `{}`", values.join("`, `")),
+            Self::Place => format!("a path, or a URL with one of {}", SCHEMES.join(", ")),
         }
     }
 }
@@ -166,6 +181,10 @@ mod tests {
             ("remote.r.read_timeout", "0.5"),
             ("remote.r.ssl_verify", "/a/ca.pem"),
             ("core.remote", "anything"),
+            ("remote.r.url", "../a/path"),
+            ("remote.r.url", "S3://bucket/path"),
+            ("remote.r.url", "gdrive://folder"),
+            ("remote.r.url", "remote://other/path"),
         ] {
             check(name, value).unwrap();
         }
@@ -177,6 +196,7 @@ mod tests {
             ("remote.r.jobs", "many"),
             ("remote.r.port", "ssh"),
             ("remote.r.read_timeout", "-1"),
+            ("remote.r.url", "s4://bucket/path"),
         ] {
             check(name, value).unwrap_err();
         }

@@ -80,6 +80,7 @@ pub fn add_remote(
         }
     }
     let setting = SettingName::of_remote(&name, "url")?;
+    check_value(&setting, url)?;
     config.set(&section, "url", &files.stored(level, &setting, url, here)?)?;
     files.save(level, &config)
 }
