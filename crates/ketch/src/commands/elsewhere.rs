@@ -2,12 +2,15 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_project::{ImportError, ImportReport, Project, ProjectError, RemoteChoice, SourceSpec};
+use ketch_project::{
+    Bringing, ImportError, ImportReport, Project, ProjectError, RemoteChoice, SourceSpec,
+};
 
 use crate::exit::CommandError;
 use crate::personality::tell_to_track;
 use crate::printer::Printer;
 use crate::settings::Settings;
+use crate::targets::tidy;
 use crate::workspace::{files_from_here, from_here, hint_to_record, remote_choice};
 
 /// How to read another repository.
@@ -119,20 +122,40 @@ pub(super) fn project_root(settings: &Settings) -> Option<Utf8PathBuf> {
     found.map(Utf8Path::to_owned)
 }
 
-/// Says what was imported, and what belongs into Git now.
+/// A source as it is shown: DVC makes a path that leads out of the project an absolute one.
+/// `folder` is where the path begins.
+pub(super) fn shown_source(
+    source: &str,
+    folder: &Utf8Path,
+    project: &Project,
+    printer: &Printer,
+) -> String {
+    let place = tidy(&folder.join(source));
+    let is_url = source.contains("://");
+    if !printer.speaks_dvc() || is_url || place.starts_with(project.root()) {
+        return source.to_owned();
+    }
+    place.into_string()
+}
+
+/// Says what was imported, and what belongs into Git now. DVC imports nothing where it was told to
+/// look nothing up.
 pub(super) fn tell(
     printer: &Printer,
     project: &Project,
     settings: &Settings,
     source: &str,
     report: &ImportReport,
+    bringing: Option<Bringing>,
     trash: &str,
 ) {
     printer.json(report);
-    printer.line(format_args!(
-        "Importing '{source}' -> '{}'",
-        from_here(project, settings, &report.path)
-    ));
+    if !printer.speaks_dvc() || bringing != Some(Bringing::Record) {
+        printer.line(format_args!(
+            "Importing '{source}' -> '{}'",
+            from_here(project, settings, &report.path)
+        ));
+    }
     tell_trash(printer, &report.trashed, trash);
     let files = files_from_here(project, settings, &report.changed_files);
     if printer.speaks_dvc() {

@@ -85,6 +85,7 @@ pub(super) fn run(
         settings,
         &source,
         &report,
+        Some(options.bringing),
         &options.trash,
     );
     Ok(ExitStatus::Success)

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::Args;
 use ketch_project::{UrlDestination, UrlImportOptions, VERSION_AWARE, import_url};
 
-use super::elsewhere::{key_value, tell, transfer};
+use super::elsewhere::{key_value, shown_source, tell, transfer};
 use super::import::{bringing, existing};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -103,12 +103,18 @@ pub(super) fn run(
     let progress = FileProgress::new(printer);
     let report = import_url(&project, &options, &progress)?;
     drop(progress);
+    let source = shown_source(&options.url, &settings.directory, &project, printer);
+    let bringing = match options.to {
+        UrlDestination::Workspace(bringing) => Some(bringing),
+        UrlDestination::Remote => None,
+    };
     tell(
         printer,
         &project,
         settings,
-        &options.url,
+        &source,
         &report,
+        bringing,
         &options.trash,
     );
     Ok(ExitStatus::Success)

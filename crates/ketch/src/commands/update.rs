@@ -6,7 +6,7 @@ use ketch_project::{
     DataOutcome, DataUpdate, ImportError, ProjectError, UpdateDestination, UpdateOptions, update,
 };
 
-use super::elsewhere::{tell_trash, transfer};
+use super::elsewhere::{shown_source, tell_trash, transfer};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -110,9 +110,12 @@ pub(super) fn run(
     }
     printer.json(&report);
     for one in &report.updated {
-        let source = match &one.url {
-            Some(url) => format!("{} ({url})", one.source),
-            None => one.source.clone(),
+        let source = if let Some(url) = &one.url {
+            format!("{} ({url})", one.source)
+        } else {
+            let file = project.root().join(&one.file);
+            let folder = file.parent().unwrap_or(project.root());
+            shown_source(&one.source, folder, &project, printer)
         };
         printer.line(format_args!(
             "Importing '{source}' -> '{}'",

@@ -51,6 +51,13 @@ const STORY: &[Step] = &[
     Ends("get . f.csv -o made/on/the/way"),
     Same("get . f.csv -o made/on/the/way -f"),
     Lines("import . f.csv -o imported"),
+    Lines("import . f.csv -o recorded --no-exec"),
+    Write("../outside/f", "1\n"),
+    Lines("import-url ../outside/f from-url"),
+    Lines("import-url ../outside/f recorded-url --no-exec"),
+    Lines("import-url f.csv from-here"),
+    Write("../outside/f", "changed\n"),
+    Lines("update from-url.dvc"),
 ];
 
 #[test]
