@@ -14,6 +14,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod azure;
 mod forgotten;
 mod google;
 mod kill;
@@ -25,6 +26,7 @@ mod project;
 mod seaweed;
 mod web_server;
 
+pub use azure::{AZURE_KEY, AzureVersions};
 pub use forgotten::assert_no_forgotten_test_files;
 pub use google::{Generations, GoogleStorage};
 pub use kill::kill_after_line;

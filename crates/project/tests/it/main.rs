@@ -5,6 +5,7 @@
 mod add_from;
 mod checkout;
 mod chunked;
+mod cloud_versions;
 mod data;
 mod data_cache;
 mod data_list;
@@ -14,7 +15,6 @@ mod data_settings;
 mod data_states;
 mod gc_shared;
 mod git;
-mod google_versions;
 mod import;
 mod import_chunked;
 mod import_later;

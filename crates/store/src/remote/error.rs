@@ -301,10 +301,10 @@ impl RemoteError {
                     .into(),
             ),
             Self::VersionsUnsupported { remote, key, .. } => Some(format!(
-                "take it away, and data goes there under its hashes: `ketch remote modify --unset {remote} {key}`; versions can be kept on S3 and Google Cloud Storage"
+                "take it away, and data goes there under its hashes: `ketch remote modify --unset {remote} {key}`; versions can be kept on S3, Azure and Google Cloud Storage"
             )),
             Self::KeepsNoVersions { remote } => Some(format!(
-                "turn on versioning for its bucket, or take `version_aware` and `worktree` away with `ketch remote modify --unset {remote} OPTION`"
+                "turn on versioning for its bucket (on Azure: its storage account), or take `version_aware` and `worktree` away with `ketch remote modify --unset {remote} OPTION`"
             )),
             Self::Incomplete { source, .. } => source.hint(),
         }

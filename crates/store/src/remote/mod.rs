@@ -18,7 +18,6 @@ mod environment;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod generations;
 mod http_transport;
 mod listing;
 mod newest;

@@ -32,7 +32,7 @@ pub enum Versioning {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
     pub version_id: String,
-    /// Without the quotation marks around it.
+    /// As DVC records it: with quotation marks on Azure, without them elsewhere.
     pub etag: Option<String>,
     /// In bytes.
     pub size: u64,

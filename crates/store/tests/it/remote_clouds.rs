@@ -1,5 +1,5 @@
-//! Against `Azurite` and `fake-gcs-server`: the stand-ins for Azure Blob Storage and Google Cloud
-//! Storage.
+//! Against `Azurite` and `fake-gcs-server`, the stand-ins for Azure Blob Storage and Google Cloud
+//! Storage, and one of our own for versions on Azure.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -7,9 +7,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use ketch_store::remote::{
-    FailureKind, RemoteEnvironment, RemoteError, RemoteSettings, open_remote,
+    FailureKind, Remote, RemoteEnvironment, RemoteError, RemoteSettings, open_remote,
 };
-use ketch_testkit::{Generations, GoogleStorage, peer};
+use ketch_testkit::{AZURE_KEY, AzureVersions, Generations, GoogleStorage, peer};
 
 use crate::Sandbox;
 use crate::remote::{conformance, removal, removal_together, round_trip};
@@ -56,10 +56,8 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// The account and key that everybody's Azurite has.
+/// The account that everybody's Azurite has.
 const ACCOUNT: &str = "devstoreaccount1";
-const KEY: &str =
-    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 const OTHER_KEY: &str =
     "AAAAvdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
 
@@ -107,10 +105,10 @@ fn azure_keeps_the_contract() {
         .args(["--location", sandbox.root.join("data").as_str()])
         .args(["--disableTelemetry", "--silent", "--skipApiVersionCheck"]);
     let server = Running::start(&mut command, &sandbox);
-    let remote = open_remote(&azure(port, KEY)).unwrap();
+    let remote = open_remote(&azure(port, AZURE_KEY)).unwrap();
     server.wait_until("Azurite", || remote.size("x").is_ok());
     let made = Command::new(python)
-        .args(["-c", MAKE_CONTAINER, &port.to_string(), ACCOUNT, KEY])
+        .args(["-c", MAKE_CONTAINER, &port.to_string(), ACCOUNT, AZURE_KEY])
         .output()
         .unwrap();
     assert!(made.status.success(), "{made:?}");
@@ -122,35 +120,35 @@ fn azure_keeps_the_contract() {
 
     let denied = |settings: &RemoteSettings| {
         let error = open_remote(settings).unwrap().size("x").unwrap_err();
-        assert!(
-            matches!(
-                &error,
-                RemoteError::Failed {
-                    kind: FailureKind::Denied,
-                    ..
-                }
-            ),
-            "{error:?}"
-        );
+        is_denied(&error);
         assert!(error.hint().unwrap().contains("credentials"));
         let shown = format!("{error:?}");
         assert!(!shown.contains("UZFT50uSRZ6"), "{shown}");
     };
     denied(&azure(port, OTHER_KEY));
-    denied(&azure(port, KEY).with("allow_anonymous_login", "true"));
+    denied(&azure(port, AZURE_KEY).with("allow_anonymous_login", "true"));
     let nowhere = RemoteSettings::new("cloud", "azure://elsewhere")
-        .with("connection_string", &connection(port, KEY));
+        .with("connection_string", &connection(port, AZURE_KEY));
     let error = open_remote(&nowhere)
         .unwrap()
         .write("x", &mut &b"x"[..], 1)
         .unwrap_err();
     assert!(error.hint().unwrap().contains("`url`"), "{error}");
 
+    // It keeps no versions, and is not trusted with what would be lost.
+    for option in ["version_aware", "worktree"] {
+        let remote = open_remote(&azure(port, AZURE_KEY).with(option, "true")).unwrap();
+        says_that_nothing_is_kept(&*remote);
+    }
+
     // The same from the account's variables.
     let bare = RemoteSettings::new("cloud", "azure://box");
     let error = open_remote(&bare).unwrap_err();
     assert!(error.to_string().contains("account_name"), "{error}");
-    let variables = [("AZURE_STORAGE_CONNECTION_STRING", connection(port, KEY))];
+    let variables = [(
+        "AZURE_STORAGE_CONNECTION_STRING",
+        connection(port, AZURE_KEY),
+    )];
     let environment = variables.map(|(name, value)| (name.to_owned(), value));
     let remote = open_remote(&bare.with_environment(RemoteEnvironment::from_iter(environment)));
     assert_eq!(remote.unwrap().size("some/prefix/none").unwrap(), None);
@@ -182,35 +180,107 @@ fn google_keeps_every_generation() {
     };
     server.make_bucket("bucket", Generations::Kept);
     let remote = open_remote(&google(&server).with("version_aware", "true")).unwrap();
+    every_version_is_kept(&*remote, |etag| {
+        etag.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    // What is no generation is not there, and changes no address.
+    no_version_is_there(&*remote, &["1", "x", "", "1&alt=json"]);
+}
+
+#[test]
+fn azure_keeps_every_version() {
+    let Some(server) = AzureVersions::start() else {
+        return;
+    };
+    let at = |url: &str, string: String| {
+        let settings = RemoteSettings::new("cloud", url).with("version_aware", "true");
+        settings.with("connection_string", &string)
+    };
+    let by_key = server.connection_string(AZURE_KEY);
+    let quoted = |etag: &str| etag.starts_with("\"0x") && etag.ends_with('"');
+    // Signed by a key, which signs the version too, and by what does not.
+    for (url, string) in [
+        ("azure://versions/key", by_key.clone()),
+        ("azure://versions/signature", server.signature_string()),
+    ] {
+        let remote = open_remote(&at(url, string)).unwrap();
+        every_version_is_kept(&*remote, quoted);
+        // What is no version is not there, and changes no address; nor is a version of never.
+        let never = "2001-01-01T00:00:00.0000000Z";
+        no_version_is_there(&*remote, &["", "null", "1&sig=x", never]);
+        // What is deleted can still be read by its version.
+        let versions = remote.versions().unwrap();
+        let last = versions.newest(KEY).unwrap().unwrap();
+        remote.delete(KEY).unwrap();
+        assert_eq!(versions.newest(KEY).unwrap(), None);
+        assert_eq!(versions.version(KEY, &last.version_id).unwrap(), Some(last));
+    }
+
+    let wrong = server.connection_string(OTHER_KEY);
+    let remote = open_remote(&at("azure://versions/key", wrong)).unwrap();
     let versions = remote.versions().unwrap();
-    assert_eq!(versions.newest("d/a b#?%.txt").unwrap(), None);
+    let id = "2001-01-01T00:00:00.0000000Z";
+    is_denied(&versions.newest(KEY).unwrap_err());
+    is_denied(&versions.version(KEY, id).unwrap_err());
+    is_denied(&versions.read_version(KEY, id, &mut Vec::new()).unwrap_err());
+
+    let remote = open_remote(&at("azure://plain", by_key)).unwrap();
+    says_that_nothing_is_kept(&*remote);
+}
+
+fn is_denied(error: &RemoteError) {
+    assert!(
+        matches!(
+            error,
+            RemoteError::Failed {
+                kind: FailureKind::Denied,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}
+
+/// Where a container keeps no versions.
+fn says_that_nothing_is_kept(remote: &dyn Remote) {
+    let versions = remote.versions().unwrap();
+    let error = versions.write_version(KEY, &mut &b"x"[..], 1).unwrap_err();
+    assert!(
+        matches!(error, RemoteError::KeepsNoVersions { .. }),
+        "{error:?}"
+    );
+    assert!(error.hint().unwrap().contains("turn on versioning"));
+    let error = versions.newest(KEY).unwrap_err();
+    assert!(
+        matches!(error, RemoteError::KeepsNoVersions { .. }),
+        "{error:?}"
+    );
+}
+
+const KEY: &str = "d/a b#?%.txt";
+
+fn every_version_is_kept(remote: &dyn Remote, is_etag: fn(&str) -> bool) {
+    let versions = remote.versions().unwrap();
+    assert_eq!(versions.newest(KEY).unwrap(), None);
     // One request, and a part more than one.
     for length in [3, (8 << 20) + 5] {
         let bytes = |byte: u8| vec![byte; length];
         let write = |byte: u8| {
             let size = length as u64;
-            let written = versions.write_version("d/a b#?%.txt", &mut &bytes(byte)[..], size);
+            let written = versions.write_version(KEY, &mut &bytes(byte)[..], size);
             written.unwrap()
         };
         let (first, second) = (write(b'1'), write(b'2'));
         assert_ne!(first.version_id, second.version_id);
         assert_eq!(first.size, length as u64);
         let etag = second.etag.as_deref().unwrap();
-        assert!(etag.bytes().all(|byte| byte.is_ascii_hexdigit()), "{etag}");
-        assert_eq!(
-            versions.newest("d/a b#?%.txt").unwrap().as_ref(),
-            Some(&second)
-        );
+        assert!(is_etag(etag), "{etag}");
+        assert_eq!(versions.newest(KEY).unwrap().as_ref(), Some(&second));
         for (version, byte) in [(&first, b'1'), (&second, b'2')] {
             let id = version.version_id.as_str();
-            assert_eq!(
-                versions.version("d/a b#?%.txt", id).unwrap().as_ref(),
-                Some(version)
-            );
+            assert_eq!(versions.version(KEY, id).unwrap().as_ref(), Some(version));
             let mut read = Vec::new();
-            versions
-                .read_version("d/a b#?%.txt", id, &mut read)
-                .unwrap();
+            versions.read_version(KEY, id, &mut read).unwrap();
             assert!(read == bytes(byte), "{} bytes", read.len());
         }
     }
@@ -218,13 +288,15 @@ fn google_keeps_every_generation() {
     versions
         .list_newest("d", &mut |key| keys.push(key.to_owned()))
         .unwrap();
-    assert_eq!(keys, ["d/a b#?%.txt"]);
+    assert_eq!(keys, [KEY]);
+}
 
-    // What is no generation is not there, and changes no address.
-    for nothing in ["1", "x", "", "1&alt=json"] {
-        assert_eq!(versions.version("d/a b#?%.txt", nothing).unwrap(), None);
+fn no_version_is_there(remote: &dyn Remote, names: &[&str]) {
+    let versions = remote.versions().unwrap();
+    for nothing in names {
+        assert_eq!(versions.version(KEY, nothing).unwrap(), None);
         let error = versions
-            .read_version("d/a b#?%.txt", nothing, &mut Vec::new())
+            .read_version(KEY, nothing, &mut Vec::new())
             .unwrap_err();
         assert!(
             matches!(
@@ -236,23 +308,6 @@ fn google_keeps_every_generation() {
             ),
             "{error:?}"
         );
-    }
-}
-
-#[test]
-fn azure_and_versions_is_said_to_be_too_much() {
-    for option in ["version_aware", "worktree"] {
-        let settings = azure(1, KEY).with(option, "true");
-        let error = open_remote(&settings).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!(
-                "remote `cloud`: `{option}` needs versions, which are not supported for Azure remotes"
-            )
-        );
-        let hint = error.hint().unwrap();
-        assert!(hint.contains(&format!("--unset cloud {option}")), "{hint}");
-        assert!(hint.contains("S3 and Google Cloud Storage"), "{hint}");
     }
 }
 

@@ -8,7 +8,9 @@ use reqsign_core::ProvideCredentialChain;
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
 use crate::remote::Remote;
-use crate::remote::object_service::{ObjectService, Timeouts};
+use crate::remote::object_service::{
+    AccountKey, ObjectService, Remembered, Timeouts, VersionTransport,
+};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["azure"],
@@ -74,9 +76,15 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
             .endpoint(&format!("https://{account}.blob.core.windows.net"));
     }
     service = service.container(container).root(prefix);
+    let key = AccountKey::default();
     if settings.flag("allow_anonymous_login")? == Some(true) {
         service = service.skip_signature();
-    } else if let Some(chain) = credentials(settings, string, account)? {
+    } else {
+        let remembered = Remembered {
+            chain: credentials(settings, string, account)?,
+            key: key.clone(),
+        };
+        let chain = ProvideCredentialChain::new().push(remembered);
         service = service.credential_provider_chain(chain);
     }
     let mut timeouts = Timeouts::of(settings, "read_timeout")?;
@@ -88,7 +96,10 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     {
         timeouts.idle = idle;
     }
-    Ok(Box::new(ObjectService::open(settings, service, timeouts)?))
+    let around = |transport| VersionTransport { transport, key };
+    Ok(Box::new(ObjectService::open_through(
+        settings, service, timeouts, around,
+    )?))
 }
 
 /// Endpoints without a `/` at their end, which Azure's portal puts there and which would be sent twice.
@@ -104,17 +115,16 @@ fn without_slashes(string: &str) -> String {
     string.split(';').map(field).collect::<Vec<_>>().join(";")
 }
 
-/// Who signs; none when the connection string says.
+/// Who signs: what the connection string says before anything else.
 fn credentials(
     settings: &RemoteSettings,
     string: Option<&str>,
     account: Option<&str>,
-) -> Result<Option<ProvideCredentialChain<Credential>>, RemoteError> {
-    let has = |name: &str| string.is_some_and(|string| string.contains(name));
-    if has("AccountKey=") || has("SharedAccessSignature=") || has("UseDevelopmentStorage=true") {
-        return Ok(None);
-    }
+) -> Result<ProvideCredentialChain<Credential>, RemoteError> {
     let chain = ProvideCredentialChain::new();
+    if let Some(provider) = string.and_then(in_connection_string) {
+        return Ok(chain.push(provider));
+    }
     let environment = &settings.environment;
     if let Some(key) = settings.option("account_key") {
         let account = account
@@ -124,11 +134,11 @@ fn credentials(
             return Err(settings.invalid("account_key", "in base64, as Azure shows it"));
         }
         let provider = StaticCredentialProvider::new_shared_key(account, key);
-        return Ok(Some(chain.push(provider)));
+        return Ok(chain.push(provider));
     }
     if let Some(token) = settings.option("sas_token") {
         let provider = StaticCredentialProvider::new_sas_token(token.trim_start_matches('?'));
-        return Ok(Some(chain.push(provider)));
+        return Ok(chain.push(provider));
     }
     let own = ["tenant_id", "client_id", "client_secret"].map(|key| settings.option(key));
     if let [Some(tenant), Some(client), Some(secret)] = own {
@@ -136,7 +146,7 @@ fn credentials(
             .with_tenant_id(tenant)
             .with_client_id(client)
             .with_client_secret(secret);
-        return Ok(Some(chain.push(environment.given_to(provider))));
+        return Ok(chain.push(environment.given_to(provider)));
     }
     // The names that an account key goes by differ; the signer knows one of them.
     let mut environment = environment.clone();
@@ -150,7 +160,37 @@ fn credentials(
     if settings.flag("exclude_managed_identity_credential")? == Some(true) {
         default = default.no_imds();
     }
-    Ok(Some(chain.push(environment.given_to(default.build()))))
+    Ok(chain.push(environment.given_to(default.build())))
+}
+
+/// The account and key that everybody's `Azurite` has, the server of Azure's for development:
+/// <https://learn.microsoft.com/azure/storage/common/storage-connect-azurite>.
+const DEVELOPMENT: (&str, &str) = (
+    "devstoreaccount1",
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
+);
+
+fn in_connection_string(string: &str) -> Option<StaticCredentialProvider> {
+    let value = |wanted: &str| {
+        let mut fields = string.split(';').filter_map(|field| field.split_once('='));
+        fields.find_map(|(name, value)| (name.trim() == wanted).then_some(value.trim()))
+    };
+    if let Some(token) = value("SharedAccessSignature") {
+        return Some(StaticCredentialProvider::new_sas_token(
+            token.trim_start_matches('?'),
+        ));
+    }
+    let in_endpoint = || {
+        let (_, host) = value("BlobEndpoint")?.split_once("://")?;
+        Some(host.split_once('.')?.0)
+    };
+    let mut account = value("AccountName").or_else(in_endpoint);
+    let mut key = value("AccountKey");
+    if value("UseDevelopmentStorage") == Some("true") {
+        account = account.or(Some(DEVELOPMENT.0));
+        key = key.or(Some(DEVELOPMENT.1));
+    }
+    Some(StaticCredentialProvider::new_shared_key(account?, key?))
 }
 
 #[cfg(test)]

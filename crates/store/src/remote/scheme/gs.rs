@@ -6,7 +6,7 @@ use reqsign_google::{DefaultCredentialProvider, FileCredentialProvider};
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
 use crate::remote::Remote;
-use crate::remote::object_service::{ObjectService, Timeouts};
+use crate::remote::object_service::{GenerationTransport, ObjectService, Timeouts};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["gs"],
@@ -62,10 +62,11 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         let provider = environment.given_to(DefaultCredentialProvider::new());
         service = service.credential_provider_chain(ProvideCredentialChain::new().push(provider));
     }
-    Ok(Box::new(ObjectService::open(
+    Ok(Box::new(ObjectService::open_through(
         settings,
         service,
         Timeouts::of(settings, "read_timeout")?,
+        GenerationTransport,
     )?))
 }
 

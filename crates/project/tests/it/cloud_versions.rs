@@ -1,4 +1,5 @@
-//! Google Cloud Storage and its generations: `fake-gcs-server`, beside DVC with its part for Google.
+//! Google Cloud Storage and its generations (`fake-gcs-server`), and Azure and its versions (a
+//! stand-in of ours), beside DVC with its parts for them.
 
 use ketch_project::{
     Bringing, FrozenImports, ImportLookOptions, OnExisting, PullOptions, RemoteChoice, SourceState,
@@ -6,39 +7,83 @@ use ketch_project::{
     VERSION_AWARE, import_changes, import_url, pull, push, status, update,
 };
 use ketch_store::Silent;
-use ketch_testkit::{Generations, GoogleStorage};
+use ketch_testkit::{AZURE_KEY, AzureVersions, Generations, GoogleStorage};
 
 use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
 use crate::transfer::{add_data, push_all};
 
-/// Two remotes that keep versions in two ways; the first is the default one.
-fn configure(server: &GoogleStorage, sandbox: &Sandbox, prefix: &str) {
-    let url = server.url();
-    let remote = |name: &str, place: &str, option: &str| {
-        format!(
-            "['remote \"{name}\"']\n    url = gs://ver/{place}\n    endpointurl = {url}\n    allow_anonymous_login = true\n    {option} = true\n"
-        )
-    };
-    let text = "[core]\n    remote = ver\n".to_owned()
-        + &remote("ver", prefix, "version_aware")
-        + &remote("wt", &format!("{prefix}-tree"), "worktree");
-    sandbox.write(".dvc/config", text);
+/// Writes into a bucket, under a name, some text, as somebody else would.
+type Put<'a> = Box<dyn Fn(&str, &str, &str) + 'a>;
+
+/// A server with the buckets `ver`, which keeps versions, and `plain`, which keeps none.
+struct Cloud<'a> {
+    scheme: &'static str,
+    /// How it is reached.
+    settings: Vec<(&'static str, String)>,
+    put: Put<'a>,
+    /// What is another one with each version.
+    masks: &'static [&'static str],
 }
 
-/// Records, with the numbers of generations masked.
-fn masked(sandbox: &Sandbox, files: &[&str]) -> String {
-    let lines = files.iter().map(|file| sandbox.read(file));
-    let mut text = String::new();
-    for line in lines.collect::<String>().lines() {
-        let masked = match line.split_once("version_id: ") {
-            Some((before, id)) => format!("{before}version_id: {}", "x".repeat(id.len())),
-            None => line.to_owned(),
+impl Cloud<'_> {
+    /// Two remotes that keep versions in two ways; the first is the default one.
+    fn configure(&self, sandbox: &Sandbox, prefix: &str) {
+        let settings: Vec<String> = self
+            .settings
+            .iter()
+            .map(|(key, value)| format!("    {key} = \"{value}\"\n"))
+            .collect();
+        let settings = settings.concat();
+        let remote = |name: &str, place: &str, option: &str| {
+            let url = format!("{}://ver/{place}", self.scheme);
+            format!("['remote \"{name}\"']\n    url = {url}\n{settings}    {option} = true\n")
         };
-        text.push_str(&masked);
-        text.push('\n');
+        let text = "[core]\n    remote = ver\n".to_owned()
+            + &remote("ver", prefix, "version_aware")
+            + &remote("wt", &format!("{prefix}-tree"), "worktree");
+        sandbox.write(".dvc/config", text);
     }
-    text
+
+    /// Records, with what is of one version only masked.
+    fn masked(&self, sandbox: &Sandbox, files: &[&str]) -> String {
+        let lines = files.iter().map(|file| sandbox.read(file));
+        let mut text = String::new();
+        for line in lines.collect::<String>().lines() {
+            let field = line.trim_start().split(": ").next().unwrap_or_default();
+            let masked = match line.split_once(": ") {
+                Some((before, id)) if self.masks.contains(&field) => {
+                    format!("{before}: {}", "x".repeat(id.len()))
+                }
+                _ => line.to_owned(),
+            };
+            text.push_str(&masked);
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn google(server: &GoogleStorage) -> Cloud<'_> {
+    server.make_bucket("ver", Generations::Kept);
+    server.make_bucket("plain", Generations::Dropped);
+    let anonymous = ("allow_anonymous_login", "true".to_owned());
+    Cloud {
+        scheme: "gs",
+        settings: vec![("endpointurl", server.url()), anonymous],
+        put: Box::new(|bucket, name, body| server.put(bucket, name, body)),
+        masks: &["version_id"],
+    }
+}
+
+fn azure(server: &AzureVersions) -> Cloud<'_> {
+    let string = server.connection_string(AZURE_KEY);
+    Cloud {
+        scheme: "azure",
+        settings: vec![("connection_string", string)],
+        put: Box::new(|bucket, name, body| server.put(bucket, name, body)),
+        masks: &["version_id", "etag"],
+    }
 }
 
 fn forget(sandbox: &Sandbox) {
@@ -49,12 +94,21 @@ fn forget(sandbox: &Sandbox) {
 
 #[test]
 fn generations_are_recorded_and_come_back_as_with_dvc() {
-    let Some(server) = GoogleStorage::start() else {
-        return;
-    };
-    server.make_bucket("ver", Generations::Kept);
+    if let Some(server) = GoogleStorage::start() {
+        versions_are_recorded_and_come_back_as_with_dvc(&google(&server));
+    }
+}
+
+#[test]
+fn versions_on_azure_are_recorded_and_come_back_as_with_dvc() {
+    if let Some(server) = AzureVersions::start() {
+        versions_are_recorded_and_come_back_as_with_dvc(&azure(&server));
+    }
+}
+
+fn versions_are_recorded_and_come_back_as_with_dvc(cloud: &Cloud) {
     let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find_with(&theirs, "gs") else {
+    let Some(dvc) = Dvc::find_with(&theirs, cloud.scheme) else {
         return;
     };
     let records = ["d.dvc", "f.dvc"];
@@ -65,18 +119,21 @@ fn generations_are_recorded_and_come_back_as_with_dvc() {
         for target in ["d", "f"] {
             add_data(&sandbox.open(), target);
         }
-        configure(&server, sandbox, prefix);
+        cloud.configure(sandbox, prefix);
     }
     assert_eq!(push_all(&ours.open()).objects(), 3);
     dvc.run(&theirs.root, &["push", "--quiet"]);
-    assert_eq!(masked(&ours, &records), masked(&theirs, &records));
+    assert_eq!(
+        cloud.masked(&ours, &records),
+        cloud.masked(&theirs, &records)
+    );
     assert_eq!(push_all(&ours.open()).objects(), 0);
     assert_eq!(push_all(&theirs.open()).changed_files.len(), 0);
     let first = ours.read("d.dvc");
 
     // Each gets what the other one pushed, though others have taken their places.
-    server.put("ver", "ours/d/x", "other\n");
-    server.put("ver", "theirs/d/x", "other\n");
+    (cloud.put)("ver", "ours/d/x", "other\n");
+    (cloud.put)("ver", "theirs/d/x", "other\n");
     forget(&ours);
     dvc.run(&ours.root, &["pull", "--quiet"]);
     forget(&theirs);
@@ -97,8 +154,8 @@ fn generations_are_recorded_and_come_back_as_with_dvc() {
             ..TransferSelection::default()
         };
         assert_eq!(push(&sandbox.open(), &wt, &Silent).unwrap().objects(), 3);
-        server.put("ver", &format!("{prefix}/f"), "mm\n");
-        server.put("ver", &format!("{prefix}/d/new"), "3\n");
+        (cloud.put)("ver", &format!("{prefix}/f"), "mm\n");
+        (cloud.put)("ver", &format!("{prefix}/d/new"), "3\n");
     }
     let options = UpdateOptions {
         targets: vec!["d.dvc".into(), "f.dvc".into()],
@@ -114,7 +171,10 @@ fn generations_are_recorded_and_come_back_as_with_dvc() {
         assert_eq!(sandbox.read("f"), "mm\n");
         assert_eq!(sandbox.read("d/new"), "3\n");
     }
-    assert_eq!(masked(&ours, &["f.dvc"]), masked(&theirs, &["f.dvc"]));
+    assert_eq!(
+        cloud.masked(&ours, &["f.dvc"]),
+        cloud.masked(&theirs, &["f.dvc"])
+    );
 
     // And what was there at first, by the record of then.
     ours.write("d.dvc", first);
@@ -134,49 +194,53 @@ fn generations_are_recorded_and_come_back_as_with_dvc() {
 
 #[test]
 fn imports_from_google_are_those_of_dvc() {
-    let Some(server) = GoogleStorage::start() else {
-        return;
-    };
-    server.make_bucket("ver", Generations::Kept);
-    server.make_bucket("plain", Generations::Dropped);
+    if let Some(server) = GoogleStorage::start() {
+        imports_are_those_of_dvc(&google(&server));
+    }
+}
+
+#[test]
+fn imports_from_azure_are_those_of_dvc() {
+    if let Some(server) = AzureVersions::start() {
+        imports_are_those_of_dvc(&azure(&server));
+    }
+}
+
+fn imports_are_those_of_dvc(cloud: &Cloud) {
     for bucket in ["ver", "plain"] {
-        server.put(bucket, "in/a.txt", "one");
-        server.put(bucket, "in/s/b.txt", "two");
+        (cloud.put)(bucket, "in/a.txt", "one");
+        (cloud.put)(bucket, "in/s/b.txt", "two");
     }
     let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find_with(&theirs, "gs") else {
+    let Some(dvc) = Dvc::find_with(&theirs, cloud.scheme) else {
         return;
     };
-    let endpoint = server.url();
-    let settings = [
-        ("endpointurl", endpoint.as_str()),
-        ("allow_anonymous_login", "true"),
-    ];
     let cases = [
-        ("gs://plain/in/a.txt", "file", false),
-        ("gs://plain/in", "folder", false),
-        ("gs://ver/in/a.txt", "v_file", true),
-        ("gs://ver/in", "v_folder", true),
+        ("plain/in/a.txt", "file", false),
+        ("plain/in", "folder", false),
+        ("ver/in/a.txt", "v_file", true),
+        ("ver/in", "v_folder", true),
     ];
-    for (url, out, is_versioned) in cases {
-        let aware = is_versioned.then_some((VERSION_AWARE, "true"));
+    for (place, out, is_versioned) in cases {
+        let url = &format!("{}://{place}", cloud.scheme);
+        let aware = is_versioned.then(|| (VERSION_AWARE.to_owned(), "true".to_owned()));
+        let settings = cloud.settings.iter();
+        let settings = settings.map(|(key, value)| ((*key).to_owned(), value.clone()));
         let options = UrlImportOptions {
             url: url.to_owned(),
             out: Some(out.into()),
             directory: ours.root.clone(),
             existing: OnExisting::Refuse,
             to: UrlDestination::Workspace(Bringing::Data),
-            settings: settings
-                .into_iter()
-                .chain(aware)
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
+            settings: settings.clone().chain(aware).collect(),
             transfer: RemoteChoice::default(),
             trash: "now".to_owned(),
         };
         import_url(&ours.open(), &options, &Silent).unwrap();
         let mut arguments = vec!["import-url", "--quiet", url, out];
-        let settings = settings.map(|(key, value)| format!("{key}={value}"));
+        let settings: Vec<String> = settings
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         for setting in &settings {
             arguments.extend(["--fs-config", setting]);
         }
@@ -202,7 +266,7 @@ fn imports_from_google_are_those_of_dvc() {
     };
     assert_eq!(changes(), []);
     for bucket in ["ver", "plain"] {
-        server.put(bucket, "in/a.txt", "ONE");
+        (cloud.put)(bucket, "in/a.txt", "ONE");
     }
     let changed = [
         ("v_file.dvc".to_owned(), SourceState::UpdateAvailable),

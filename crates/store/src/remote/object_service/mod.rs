@@ -1,22 +1,35 @@
 //! Remotes that `OpenDAL` knows how to talk to.
 
+mod azure;
+mod endpoint;
+mod google;
+mod service;
+mod versions;
+
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::RangeBounds;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use opendal::{Builder, ErrorKind, HttpTransporter, Metadata, OperationContext, Operator};
+use opendal::{
+    Builder, ErrorKind, HttpTransport, HttpTransporter, Metadata, OperationContext, Operator,
+};
 use tokio::runtime::Runtime;
 
-use super::generations::{GenerationTransport, hex_etag, is_generation};
 use super::http_transport::{BlockingTransport, SecretHeader};
 use super::trust::Trust;
 use super::{
-    Capabilities, FailureKind, ObjectFacts, ObjectVersion, Remote, RemoteError, RemoteSettings,
-    Versions, is_not_there,
+    Capabilities, FailureKind, ObjectFacts, Remote, RemoteError, RemoteSettings, Versions,
+    is_not_there,
 };
+
+pub(crate) use azure::{AccountKey, Remembered, VersionTransport};
+pub(crate) use endpoint::{Endpoint, Timeouts};
+pub(crate) use google::GenerationTransport;
+
+use service::Service;
 
 /// The library below is asynchronous; every call is waited for here, on the thread that makes it.
 static RUNTIME: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
@@ -33,73 +46,10 @@ const ONE_REQUEST: u64 = 8 << 20;
 const MOST_PARTS: u64 = 9_000;
 const JOBS: usize = 16;
 
-/// What the library calls these services.
-const S3: &str = "s3";
-const GOOGLE: &str = "gcs";
-
-/// How long a silent server is waited for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Timeouts {
-    pub(crate) connect: Duration,
-    /// Between two signs of life, not for a whole request.
-    pub(crate) idle: Duration,
-}
-
-impl Timeouts {
-    /// The `connect_timeout` and the option that this scheme has for the other one; a minute each
-    /// otherwise, as with DVC.
-    pub(crate) fn of(settings: &RemoteSettings, idle: &str) -> Result<Self, RemoteError> {
-        let minute = Duration::from_mins(1);
-        Ok(Self {
-            connect: settings.seconds("connect_timeout")?.unwrap_or(minute),
-            idle: settings.seconds(idle)?.unwrap_or(minute),
-        })
-    }
-}
-
-/// A URL of a server, taken apart.
-pub(crate) struct Endpoint {
-    /// `https://host:port`.
-    pub(crate) origin: String,
-    pub(crate) path: String,
-    user: Option<String>,
-}
-
-impl Endpoint {
-    pub(crate) fn of(settings: &RemoteSettings, url: &str) -> Result<Self, RemoteError> {
-        let invalid = || settings.invalid("url", "of the form SCHEME://HOST/PATH");
-        let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (Some(user.to_owned()), host),
-            None => (None, authority),
-        };
-        if host.is_empty() {
-            return Err(invalid());
-        }
-        Ok(Self {
-            origin: format!("{}://{host}", scheme.to_ascii_lowercase()),
-            path: format!("/{}", path.trim_end_matches('/')),
-            user,
-        })
-    }
-
-    /// User and password, from the options or the URL.
-    pub(crate) fn login(&self, settings: &RemoteSettings) -> Option<(String, String)> {
-        let (in_url, word) = match self.user.as_deref().map(|user| user.split_once(':')) {
-            Some(Some((user, word))) => (Some(user), Some(word)),
-            Some(None) => (self.user.as_deref(), None),
-            None => (None, None),
-        };
-        let user = settings.option("user").or(in_url)?;
-        let word = settings.option("password").or(word).unwrap_or_default();
-        Some((user.to_owned(), word.to_owned()))
-    }
-}
-
 pub(crate) struct ObjectService {
     name: String,
     operator: Operator,
+    service: Service,
     /// Counts temporary names.
     temporaries: AtomicU64,
 }
@@ -129,17 +79,33 @@ impl ObjectService {
         header: Option<Arc<SecretHeader>>,
     ) -> Result<Self, RemoteError> {
         let transport = BlockingTransport::new(timeouts, Trust::of(settings)?, header);
+        Self::open_over(settings, service, HttpTransporter::new(transport))
+    }
+
+    /// The same for a service whose requests are changed on their way by what `around` puts around
+    /// the transport.
+    pub(crate) fn open_through<T: HttpTransport>(
+        settings: &RemoteSettings,
+        service: impl Builder,
+        timeouts: Timeouts,
+        around: impl FnOnce(BlockingTransport) -> T,
+    ) -> Result<Self, RemoteError> {
+        let transport = BlockingTransport::new(timeouts, Trust::of(settings)?, None);
+        Self::open_over(settings, service, HttpTransporter::new(around(transport)))
+    }
+
+    fn open_over(
+        settings: &RemoteSettings,
+        service: impl Builder,
+        transport: HttpTransporter,
+    ) -> Result<Self, RemoteError> {
         let operator = Operator::new(service)
             .map_err(|error| failed(&settings.name, "open", &settings.url, error))?;
-        let transport = if operator.info().scheme() == GOOGLE {
-            HttpTransporter::new(GenerationTransport(transport))
-        } else {
-            HttpTransporter::new(transport)
-        };
         let operator =
             operator.with_context(OperationContext::new().with_http_transport(transport));
         Ok(Self {
             name: settings.name.clone(),
+            service: Service::of(&operator),
             operator,
             temporaries: AtomicU64::new(0),
         })
@@ -163,29 +129,9 @@ impl ObjectService {
         }
     }
 
-    /// Servers that show a file while it is being written get another name first.
-    fn writes_in_place(&self) -> bool {
-        self.is("webdav")
-    }
-
-    fn is(&self, service: &str) -> bool {
-        self.operator.info().scheme() == service
-    }
-
     /// An etag as DVC records it.
     fn etag(&self, metadata: &Metadata) -> Option<String> {
-        let etag = metadata.etag()?;
-        let plain = etag.trim_matches('"');
-        if plain.is_empty() {
-            return None;
-        }
-        if self.is(S3) {
-            Some(plain.to_owned())
-        } else if self.is(GOOGLE) {
-            hex_etag(etag)
-        } else {
-            Some(format!("\"{plain}\""))
-        }
+        self.service.etag(metadata.etag()?)
     }
 
     fn write_parts(
@@ -217,7 +163,7 @@ impl ObjectService {
     }
 
     fn writer(&self, key: &str) -> Result<opendal::Writer, RemoteError> {
-        if !self.is(GOOGLE) {
+        if self.service != Service::Google {
             return self.wait("write", key, self.operator.writer(key));
         }
         // Google's own way to send in parts is the one OpenDAL takes for writes with a condition:
@@ -338,7 +284,7 @@ impl Remote for ObjectService {
                 etag: self.etag(&metadata),
                 version_id: metadata
                     .version()
-                    .filter(|_| self.is(GOOGLE))
+                    .filter(|_| self.service.always_has_versions())
                     .map(str::to_owned),
                 content_md5: metadata.content_md5().map(str::to_owned),
                 modified: metadata.last_modified().map(|time| time.to_string()),
@@ -400,7 +346,7 @@ impl Remote for ObjectService {
     }
 
     fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
-        if !self.writes_in_place() {
+        if !self.service.writes_in_place() {
             return self.write_under(key, source, size).map(drop);
         }
         let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
@@ -424,7 +370,7 @@ impl Remote for ObjectService {
     }
 
     fn most_deleted_together(&self) -> usize {
-        if self.is(GOOGLE) {
+        if self.service == Service::Google {
             // Requests within a request, which its stand-in for tests does not understand.
             return 1;
         }
@@ -438,105 +384,7 @@ impl Remote for ObjectService {
     }
 
     fn versions(&self) -> Option<&dyn Versions> {
-        (self.is(S3) || self.is(GOOGLE)).then_some(self)
-    }
-}
-
-impl Versions for ObjectService {
-    fn newest(&self, key: &str) -> Result<Option<ObjectVersion>, RemoteError> {
-        match self.wait("look up", key, self.operator.stat(key)) {
-            Ok(metadata) => self
-                .version_of(&metadata, metadata.content_length())
-                .map(Some),
-            Err(error) if is_not_there(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn version(&self, key: &str, version_id: &str) -> Result<Option<ObjectVersion>, RemoteError> {
-        let found = if self.is(GOOGLE) {
-            if !is_generation(version_id) {
-                return Ok(None);
-            }
-            let looking = async {
-                let stat = self.operator.stat_with(key);
-                stat.if_version_match(version_id).await
-            };
-            self.wait("look up", key, looking)
-        } else {
-            let looking = async { self.operator.stat_with(key).version(version_id).await };
-            self.wait("look up", key, looking)
-        };
-        match found {
-            Ok(metadata) => Ok(Some(ObjectVersion {
-                version_id: version_id.to_owned(),
-                etag: self.etag(&metadata),
-                size: metadata.content_length(),
-            })),
-            Err(error) if is_not_there(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read_version(
-        &self,
-        key: &str,
-        version_id: &str,
-        sink: &mut dyn Write,
-    ) -> Result<u64, RemoteError> {
-        if self.is(GOOGLE) {
-            if !is_generation(version_id) {
-                let error = opendal::Error::new(ErrorKind::NotFound, "a generation is a number");
-                return Err(failed(&self.name, "read", key, error));
-            }
-            let reader = async {
-                let reader = self.operator.reader_with(key);
-                reader.if_version_match(version_id).await
-            };
-            return self.stream_from(key, reader, .., sink);
-        }
-        let reader = async { self.operator.reader_with(key).version(version_id).await };
-        self.stream_from(key, reader, .., sink)
-    }
-
-    fn write_version(
-        &self,
-        key: &str,
-        source: &mut dyn Read,
-        size: u64,
-    ) -> Result<ObjectVersion, RemoteError> {
-        let written = self.write_under(key, source, size)?;
-        let version = self.version_of(&written, size)?;
-        if version.version_id == "null" {
-            // Versioning is suspended: the next write replaces this.
-            return Err(RemoteError::KeepsNoVersions {
-                remote: self.name.clone(),
-            });
-        }
-        if version.etag.is_some() {
-            return Ok(version);
-        }
-        // Some servers say less when an upload in parts ends.
-        Ok(self.version(key, &version.version_id)?.unwrap_or(version))
-    }
-
-    fn list_newest(&self, folder: &str, found: &mut dyn FnMut(&str)) -> Result<(), RemoteError> {
-        self.list(folder, &mut |key, _| found(key))
-    }
-}
-
-impl ObjectService {
-    fn version_of(&self, metadata: &Metadata, size: u64) -> Result<ObjectVersion, RemoteError> {
-        match metadata.version().filter(|version| !version.is_empty()) {
-            Some(version) => Ok(ObjectVersion {
-                version_id: version.to_owned(),
-                etag: self.etag(metadata),
-                size,
-            }),
-            None => Err(RemoteError::KeepsNoVersions {
-                remote: self.name.clone(),
-            }),
-        }
+        self.service.keeps_versions().then_some(self)
     }
 }
 

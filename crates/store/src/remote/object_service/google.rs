@@ -11,7 +11,7 @@ use opendal::{Buffer, HttpBody, HttpTransport};
 use reqsign_core::hash::base64_decode;
 use ureq::http::{Method, Request, Response, Uri};
 
-use super::http_transport::BlockingTransport;
+use crate::remote::http_transport::BlockingTransport;
 
 /// Sends requests, those for a generation as such.
 pub(crate) struct GenerationTransport(pub(crate) BlockingTransport);
@@ -49,7 +49,7 @@ fn of_generation(uri: &Uri) -> Option<Uri> {
 }
 
 /// An etag as DVC records it: the bytes that it stands for, in hexadecimal.
-pub(crate) fn hex_etag(etag: &str) -> Option<String> {
+pub(super) fn hex_etag(etag: &str) -> Option<String> {
     let bytes = base64_decode(etag.trim_matches('"')).ok()?;
     let mut hex = String::with_capacity(2 * bytes.len());
     for byte in bytes {
@@ -59,7 +59,7 @@ pub(crate) fn hex_etag(etag: &str) -> Option<String> {
 }
 
 /// Whether this can be a generation: a number, and nothing that changes an address.
-pub(crate) fn is_generation(version_id: &str) -> bool {
+pub(super) fn is_generation(version_id: &str) -> bool {
     !version_id.is_empty() && version_id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
