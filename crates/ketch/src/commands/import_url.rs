@@ -54,7 +54,8 @@ pub(crate) struct ImportUrlArgs {
     /// Record which versions the data is of, where the bucket keeps versions
     ///
     /// The data can be had from there again, so `ketch push` does not send it, and `ketch update
-    /// --rev` brings any version of a file.
+    /// --rev` brings any version of a file. A URL may name one itself: `?versionId=ID` on S3,
+    /// `?versionid=ID` on Azure, `#GENERATION` on Google Cloud Storage.
     #[arg(long, conflicts_with = "to_remote")]
     version_aware: bool,
 

@@ -31,6 +31,7 @@ mod url_import;
 mod url_settings;
 mod url_source;
 mod url_state;
+mod url_version;
 mod work_tree;
 mod worktree_update;
 

@@ -372,7 +372,7 @@ fn from_url(
         }
         source = source.at_version(revision);
     }
-    let now = source.state(&path, project.cache(), reporter)?;
+    let now = source.named_anew(source.state(&path, project.cache(), reporter)?);
     let whole = import.entry.md5.is_some() || options.to == UpdateDestination::Nowhere;
     if same_state(&now, &import.dependency) && whole {
         return Ok(None);
@@ -389,7 +389,7 @@ fn from_url(
             (dependency, unexecutable(&content).entry(&destination.name))
         }
     };
-    let content = import.with(dependency, out);
+    let content = import.with(source.named_anew(dependency), out);
     finish(project, &destination, content, options, reporter, report)?;
     Ok(Some(import.updated(project)))
 }

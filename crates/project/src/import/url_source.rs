@@ -14,6 +14,7 @@ use super::ImportError;
 use super::remote_levels::levels_of;
 use super::url_settings::settings_value;
 use super::url_state::{FileState, RemoteState, StateKey};
+use super::url_version::{self, VersionName};
 use crate::content::Content;
 use crate::paths::{is_url, join};
 use crate::{ProjectError, RemoteChoice};
@@ -37,6 +38,8 @@ enum Place {
         /// How DVC calls what tells versions apart there.
         state: StateKey,
         use_of: UseOfVersions,
+        /// How the URL says which version it means, if it does.
+        named: Option<VersionName>,
     },
 }
 
@@ -67,6 +70,7 @@ pub(super) enum Found {
 
 impl UrlSource {
     /// Takes a URL or path apart, as the configuration of a project (if there is one) explains it.
+    /// A URL may name a version, which is then the one that is looked at.
     ///
     /// Relative paths begin at `directory`. `settings` are options for the server, on top of those
     /// of a `remote://` one.
@@ -107,10 +111,16 @@ impl UrlSource {
         for (key, value) in settings {
             found = found.with(key, value);
         }
-        let use_of = match found.versioning().map_err(StoreError::from)? {
+        let mut use_of = match found.versioning().map_err(StoreError::from)? {
             Versioning::None => UseOfVersions::Ignored,
             Versioning::Aware | Versioning::Worktree => UseOfVersions::Newest,
         };
+        let mut named = None;
+        if let Some((url, name, version)) = url_version::split(&found.url) {
+            found.url = url;
+            named = Some(name);
+            use_of = UseOfVersions::Exactly(version);
+        }
         let (base, key) = cut(&found.url);
         found.url = base;
         let (remote, options) = (choice.open_plain(&found)?, choice.options(&found)?);
@@ -120,6 +130,7 @@ impl UrlSource {
             key,
             state,
             use_of,
+            named,
         }))
     }
 
@@ -137,6 +148,20 @@ impl UrlSource {
             *use_of = UseOfVersions::Exactly(version_id.to_owned());
         }
         self
+    }
+
+    /// The dependency, whose path names the version that is recorded if it named one before.
+    pub(super) fn named_anew(&self, mut dependency: OutputEntry) -> OutputEntry {
+        if let (
+            Place::Remote {
+                named: Some(name), ..
+            },
+            Some(version),
+        ) = (&self.place, &dependency.version_id)
+        {
+            dependency.path = name.replace(&dependency.path, version);
+        }
+        dependency
     }
 
     /// Whether versions are recorded. DVC does not push what it can have from there again.

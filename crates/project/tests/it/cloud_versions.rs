@@ -12,6 +12,7 @@ use ketch_testkit::{AZURE_KEY, AzureVersions, Generations, GoogleStorage};
 use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
 use crate::transfer::{add_data, push_all};
+use crate::versioned_imports::version_of;
 
 /// Writes into a bucket, under a name, some text, as somebody else would.
 type Put<'a> = Box<dyn Fn(&str, &str, &str) + 'a>;
@@ -21,6 +22,8 @@ struct Cloud<'a> {
     scheme: &'static str,
     /// How it is reached.
     settings: Vec<(&'static str, String)>,
+    /// What is between a URL and a version that it names.
+    mark: &'static str,
     put: Put<'a>,
     /// What is another one with each version.
     masks: &'static [&'static str],
@@ -71,6 +74,7 @@ fn google(server: &GoogleStorage) -> Cloud<'_> {
     Cloud {
         scheme: "gs",
         settings: vec![("endpointurl", server.url()), anonymous],
+        mark: "#",
         put: Box::new(|bucket, name, body| server.put(bucket, name, body)),
         masks: &["version_id"],
     }
@@ -81,6 +85,7 @@ fn azure(server: &AzureVersions) -> Cloud<'_> {
     Cloud {
         scheme: "azure",
         settings: vec![("connection_string", string)],
+        mark: "?versionid=",
         put: Box::new(|bucket, name, body| server.put(bucket, name, body)),
         masks: &["version_id", "etag"],
     }
@@ -221,8 +226,7 @@ fn imports_are_those_of_dvc(cloud: &Cloud) {
         ("ver/in/a.txt", "v_file", true),
         ("ver/in", "v_folder", true),
     ];
-    for (place, out, is_versioned) in cases {
-        let url = &format!("{}://{place}", cloud.scheme);
+    let import = |url: &str, out: &str, is_versioned: bool| {
         let aware = is_versioned.then(|| (VERSION_AWARE.to_owned(), "true".to_owned()));
         let settings = cloud.settings.iter();
         let settings = settings.map(|(key, value)| ((*key).to_owned(), value.clone()));
@@ -248,6 +252,9 @@ fn imports_are_those_of_dvc(cloud: &Cloud) {
         dvc.run(&theirs.root, &arguments);
         let record = format!("{out}.dvc");
         assert_eq!(ours.read(&record), theirs.read(&record), "{url}");
+    };
+    for (place, out, is_versioned) in cases {
+        import(&format!("{}://{place}", cloud.scheme), out, is_versioned);
     }
 
     let changes = || {
@@ -288,7 +295,16 @@ fn imports_are_those_of_dvc(cloud: &Cloud) {
     assert_eq!(ours.read("v_file"), "one");
     assert_eq!(ours.read("v_folder/a.txt"), "one");
 
-    for (_, out, _) in cases {
+    // A version that is not the newest, named by its URL.
+    let first = version_of(&ours, "v_file");
+    let url = |version: &str| format!("{}://ver/in/a.txt{}{version}", cloud.scheme, cloud.mark);
+    for (out, is_versioned) in [("old", false), ("aware", true)] {
+        import(&url(&first), out, is_versioned);
+        assert_eq!(ours.read(out), "one");
+    }
+    assert_eq!(changes(), changed);
+
+    let renew = |out: &str| {
         let options = UpdateOptions {
             targets: vec![format!("{out}.dvc").into()],
             revision: None,
@@ -299,10 +315,18 @@ fn imports_are_those_of_dvc(cloud: &Cloud) {
         };
         let report = update(&ours.open(), &options, &Silent).unwrap();
         assert_eq!(report.updated.len(), 1, "{out}");
+    };
+    for (_, out, _) in cases {
+        renew(out);
         let record = format!("{out}.dvc");
         dvc.run(&theirs.root, &["update", "--quiet", &record]);
         assert_eq!(ours.read(&record), theirs.read(&record), "{out}");
     }
+    // The URL names what is recorded. (DVC leaves the old version there, and cannot read that.)
+    renew("old");
+    assert_eq!(ours.read("old"), "ONE");
+    let record = ours.read("old.dvc");
+    assert!(record.contains(&url(&version_of(&ours, "old"))), "{record}");
     assert_eq!(changes(), []);
     // What is of no version that is kept is ours to push.
     let store = ours.outside().join("store");
@@ -312,4 +336,10 @@ fn imports_are_those_of_dvc(cloud: &Cloud) {
     );
     let pushed = push(&ours.open(), &TransferSelection::default(), &Silent).unwrap();
     assert_eq!(pushed.objects(), 3, "{pushed:?}");
+
+    for path in [".dvc/cache", "old"] {
+        ours.remove(path);
+    }
+    dvc.run(&ours.root, &["pull", "--quiet", "old.dvc"]);
+    assert_eq!(ours.read("old"), "ONE");
 }

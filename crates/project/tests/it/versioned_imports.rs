@@ -124,7 +124,8 @@ fn recorded(sandbox: &Sandbox) -> Vec<(&'static str, String)> {
     CASES.iter().map(record).collect()
 }
 
-fn version_of(sandbox: &Sandbox, out: &str) -> String {
+/// The version that an import records.
+pub(crate) fn version_of(sandbox: &Sandbox, out: &str) -> String {
     let record = sandbox.read(&format!("{out}.dvc"));
     let id = record
         .lines()
@@ -186,6 +187,16 @@ fn imports_from_s3_are_recorded_as_dvc_records_them() {
     dvc.run(&theirs.root, &["update", "versioned.dvc"]);
     assert_eq!(recorded(&ours), recorded(&theirs));
     assert_eq!(ours.read("versioned"), "ONE");
+    // One that the URL names. (DVC looks at the newest one of S3 all the same, though not of others.)
+    let named = UrlImportOptions {
+        url: format!("s3://ver/in/a.txt?versionId={first}"),
+        out: Some("named".into()),
+        settings: vec![endpoint(&server)],
+        ..options(&ours, &server, &CASES[0])
+    };
+    import_url(&ours.open(), &named, &Silent).unwrap();
+    assert_eq!(ours.read("named"), "one");
+    assert_eq!(version_of(&ours, "named"), first);
     // What ketch imported is nothing new to DVC.
     let told = dvc.run(&ours.root, &["status", "versions.dvc", "versioned.dvc"]);
     assert!(!told.contains("changed"), "{told}");
