@@ -17,10 +17,11 @@ use crate::workspace::{from_here, open_project};
 /// Bring imported data up to date
 ///
 /// Looks whether there is something new where the data was imported from, downloads it, and records
-/// which version it is now. The same for data that was pushed to a remote with `worktree`.
+/// which version it is now. The same for data, and outputs of stages, that were pushed to a remote
+/// with `worktree`.
 #[derive(Debug, Args)]
 pub(crate) struct UpdateArgs {
-    /// `.dvc` files; with `--recursive` directories too
+    /// `.dvc` and `dvc.yaml` files, stages; with `--recursive` directories too
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<Utf8PathBuf>,
 

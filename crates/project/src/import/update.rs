@@ -13,17 +13,18 @@ use super::url_import::{send, unexecutable};
 use super::url_settings::settings_of;
 use super::url_source::UrlSource;
 use super::url_state::same_state;
-use super::worktree_update::update_from_worktree;
+use super::worktree_update::{Recorder, stages_named, update_from_worktree, was_pushed};
 use super::{ImportError, OnExisting, SourceSpec};
 use crate::paths::join;
-use crate::stage::Index;
+use crate::stage::{Index, Stage};
 use crate::{CommitId, Project, ProjectError, RemoteChoice, TrackedData};
 
 /// What to bring up to date.
 #[derive(Debug, Clone)]
 pub struct UpdateOptions {
-    /// `.dvc` files or the data they record, absolute or relative to the root; or directories, of
-    /// which every import below is meant.
+    /// `.dvc` files or the data they record, `dvc.yaml` files, stages or their outputs, absolute or
+    /// relative to the root; or directories, of which every import below is meant, and what was
+    /// pushed to a remote that keeps versions.
     pub targets: Vec<Utf8PathBuf>,
     /// The revision that imports of repositories are at from now on.
     pub revision: Option<String>,
@@ -62,7 +63,7 @@ pub struct UpdateReport {
 /// What became of data that is no import.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DataUpdate {
-    /// The `.dvc` file, relative to the root.
+    /// The `.dvc` file or `dvc.yaml`, relative to the root.
     pub file: Utf8PathBuf,
     pub path: Utf8PathBuf,
     /// The remote it was pushed to.
@@ -110,10 +111,16 @@ pub fn update(
     let mut report = UpdateReport::default();
     let mut imports = Vec::new();
     let mut data = Vec::new();
+    let mut stages: Vec<Stage> = Vec::new();
     for target in &options.targets {
         let found = find(project, target)?;
         imports.extend(found.imports);
         data.extend(found.data);
+        for stage in found.stages {
+            if stages.iter().all(|known| known.address != stage.address) {
+                stages.push(stage);
+            }
+        }
     }
     imports.sort_by(|left, right| left.file.cmp(&right.file));
     imports.dedup_by(|left, right| left.file == right.file);
@@ -129,8 +136,13 @@ pub fn update(
     }
     data.sort();
     data.dedup();
-    for file in data {
-        update_from_worktree(project, &file, options, reporter, &mut report)?;
+    let data = data.into_iter().map(Recorder::Data);
+    for recorder in data.chain(
+        stages
+            .into_iter()
+            .map(|stage| Recorder::Stage(Box::new(stage))),
+    ) {
+        update_from_worktree(project, &recorder, options, reporter, &mut report)?;
     }
     project.remember();
     Ok(report)
@@ -235,6 +247,7 @@ struct Found {
     imports: Vec<Import>,
     /// `.dvc` files of something else, absolute.
     data: Vec<Utf8PathBuf>,
+    stages: Vec<Stage>,
 }
 
 fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
@@ -243,6 +256,11 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
     let mut found = Found::default();
     if place.is_dir() && !pointer.is_file() {
         let index = Index::load(project)?;
+        let made = |stage: &&Stage| stage.outputs().any(|(_, path)| path == place);
+        if let Some(maker) = index.stages.iter().find(made) {
+            found.stages.push(maker.clone());
+            return Ok(found);
+        }
         for data in index
             .data
             .iter()
@@ -254,16 +272,24 @@ fn find(project: &Project, target: &Utf8Path) -> Result<Found, ProjectError> {
                 found.data.push(data.file.clone());
             }
         }
+        let below = index.stages.iter();
+        let below = below.filter(|stage| stage.file.starts_with(&place));
+        let pushed = below.filter(|stage| was_pushed(&index, stage));
+        found.stages.extend(pushed.cloned());
         return Ok(found);
     }
     let file = if place.extension() == Some("dvc") && place.is_file() {
-        place
+        place.clone()
     } else {
         pointer
     };
     if !file.is_file() {
         let index = Index::load(project)?;
-        return Err(index.unknown(project.shown(&join(project.root(), target)).as_str()));
+        found.stages = stages_named(&index, &place).into_iter().cloned().collect();
+        if found.stages.is_empty() {
+            return Err(index.unknown(project.shown(&place).as_str()));
+        }
+        return Ok(found);
     }
     match Import::read(project, &file)? {
         Some(import) => found.imports.push(import),

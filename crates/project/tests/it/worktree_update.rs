@@ -170,6 +170,131 @@ fn what_is_newest_on_a_worktree_remote_comes_as_with_dvc() {
     dvc.fail(&theirs.root, &["update", "aware.dvc"]);
 }
 
+/// What a stage makes, somebody has made better elsewhere.
+#[test]
+fn outputs_of_stages_come_as_with_dvc() {
+    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
+    let Some(dvc) = Dvc::find_with(&theirs, "s3") else {
+        return;
+    };
+    let Some(server) = Server::start() else {
+        return;
+    };
+    for (sandbox, prefix) in [(&ours, "ours"), (&theirs, "theirs")] {
+        sandbox.write(
+            "sub/dvc.yaml",
+            "stages:\n  make:\n    cmd: mkdir -p o; echo 1 > o/a; echo 2 > o/b; echo 3 > f; echo 4 > g\n    outs:\n    - o\n    - f\n    - g:\n        cache: false\n  next:\n    cmd: cp f h\n    deps:\n    - f\n    outs:\n    - h\n",
+        );
+        sandbox.repro();
+        server.configure(sandbox, prefix);
+        // An entry of `dvc.lock` for each output that is on a remote; `h` is nowhere.
+        push_to(sandbox, "wt", &["sub/dvc.yaml:make"]);
+        sandbox.commit("pushed");
+    }
+    let run = |targets: &[&str]| {
+        let arguments: Vec<&str> = ["update"].iter().chain(targets).copied().collect();
+        dvc.run(&theirs.root, &arguments)
+    };
+    let report = renew(&ours, &["sub/dvc.yaml"]);
+    let expected = [
+        ("sub/o", DataOutcome::Unchanged),
+        ("sub/f", DataOutcome::Unchanged),
+        ("sub/h", DataOutcome::NeverPushed),
+    ];
+    assert_eq!(outcomes(&report), expected);
+    let told = run(&["sub/dvc.yaml"]);
+    assert!(told.contains("h', it was never pushed"), "{told}");
+    for sandbox in [&ours, &theirs] {
+        assert_eq!(sandbox.git(&["status", "--porcelain"]), "");
+    }
+
+    for prefix in ["ours", "theirs"] {
+        let tree = format!("ver/{prefix}-tree/sub");
+        server.until_done(&format!("{tree}/f"), "33\n");
+        server.until_done(&format!("{tree}/o/a"), "11\n");
+        server.until_done(&format!("{tree}/o/deep/new"), "7\n");
+        server.until_gone(&format!("{tree}/o/b"));
+    }
+    ours.write("sub/f", "mine\n");
+    let report = renew(&ours, &["sub/dvc.yaml:make"]);
+    let updated = [
+        ("sub/o", DataOutcome::Updated),
+        ("sub/f", DataOutcome::Updated),
+    ];
+    assert_eq!(outcomes(&report), updated);
+    assert_eq!(report.data[0].file, "sub/dvc.yaml");
+    assert_eq!(ours.read(".ketch/trash/now/sub/f"), "mine\n");
+    run(&["sub/dvc.yaml:make"]);
+    for sandbox in [&ours, &theirs] {
+        assert_eq!(sandbox.read("sub/f"), "33\n");
+        assert_eq!(sandbox.read("sub/o/a"), "11\n");
+        assert_eq!(sandbox.read("sub/o/deep/new"), "7\n");
+        assert!(!sandbox.exists("sub/o/b"));
+    }
+    let plain = |sandbox: &Sandbox| {
+        let text = sandbox.read("sub/dvc.lock");
+        let own = ["version_id: ", "etag: ", "cloud:", "wt:"];
+        let lines = text.lines();
+        let lines = lines.filter(|line| own.iter().all(|key| !line.contains(key)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(plain(&ours), plain(&theirs));
+    let record = ours.read("sub/dvc.lock");
+    assert_eq!(record.matches("wt:\n").count(), 3, "{record}");
+
+    // Of DVC's and ours the stage is what it was, and what depends on it is to be made again.
+    let told = dvc.run(&ours.root, &["status", "--json", "sub/dvc.yaml:make"]);
+    assert_eq!(told.trim(), "{}");
+    let told = dvc.run(&ours.root, &["status", "sub/dvc.yaml:next"]);
+    assert!(told.contains("modified"), "{told}");
+    // By any of its names there is nothing newer.
+    for (target, count) in [
+        ("sub/make", 2),
+        ("sub/f", 2),
+        ("sub/o", 2),
+        ("sub", 2),
+        (".", 2),
+    ] {
+        let again = renew(&ours, &[target]);
+        assert_eq!(again.data.len(), count, "{target}");
+        let mut states = again.data.iter().map(|one| one.outcome);
+        assert!(states.all(|state| state == DataOutcome::Unchanged));
+    }
+    assert_eq!(ours.read("sub/dvc.lock"), record);
+    for path in [".dvc/cache", "sub/f", "sub/o"] {
+        ours.remove(path);
+    }
+    dvc.run(
+        &ours.root,
+        &["pull", "--quiet", "-r", "wt", "sub/dvc.yaml:make"],
+    );
+    assert_eq!(ours.read("sub/o/deep/new"), "7\n");
+
+    // What never ran has nothing anywhere, and what is not kept has nothing to bring.
+    let more = "  later:\n    cmd: cp h i; cp h j\n    outs:\n    - i\n    - j:\n        cache: false\n  kept:\n    cmd: cp h k\n    outs:\n    - k:\n        cache: false\n";
+    ours.write("sub/dvc.yaml", ours.read("sub/dvc.yaml") + more);
+    let report = renew(&ours, &["sub/later"]);
+    assert_eq!(outcomes(&report), [("sub/i", DataOutcome::NeverPushed)]);
+    ours.repro();
+    assert_eq!(outcomes(&renew(&ours, &["sub/kept"])), []);
+
+    let refuse = |target: &str| {
+        let error = update(&ours.open(), &options(&ours, &[target]), &Silent).unwrap_err();
+        assert!(
+            matches!(error, ProjectError::UnknownTarget { .. }),
+            "{error:?}"
+        );
+    };
+    refuse("sub/dvc.yaml:none");
+    refuse("make");
+    let mut with_revision = options(&ours, &["sub/dvc.yaml"]);
+    with_revision.revision = Some("x".to_owned());
+    let error = refusal(update(&ours.open(), &with_revision, &Silent).unwrap_err());
+    assert!(matches!(error, ImportError::Option { .. }), "{error}");
+    let told = dvc.fail(&theirs.root, &["update", "--rev=x", "sub/dvc.yaml"]);
+    assert!(told.contains("can't be used with worktree"), "{told}");
+}
+
 #[test]
 fn nothing_unsaved_is_lost_when_newer_data_comes() {
     let Some(server) = Server::start() else {
