@@ -283,8 +283,12 @@ fn levels(
     if let Some(file) = tree.files.get(&project.join(".dvc/config")) {
         let text = BlobReader::open(&source.git)?.text(&file.id, file.size)?;
         let name = format!("{}: .dvc/config", source.spec.url);
+        let mut config = Config::parse(&text, &name)?;
+        if home.is_none() {
+            forget_programs(&mut config);
+        }
         levels.push(ConfigLevel {
-            config: Config::parse(&text, &name)?,
+            config,
             directory: directory.clone(),
         });
     }
@@ -295,6 +299,15 @@ fn levels(
     }
     add_given(&source.spec, &directory, around.bases, &mut levels)?;
     Ok(levels)
+}
+
+/// Takes away what would run here because somebody else's repository says so; what the user's own
+/// configuration names for a remote stays.
+fn forget_programs(config: &mut Config) {
+    let sections: Vec<String> = config.sections().keys().cloned().collect();
+    for section in sections {
+        config.unset(&section, "bearer_token_command");
+    }
 }
 
 /// Adds a configuration file, if it is there.
@@ -380,4 +393,19 @@ fn given(spec: &SourceSpec, levels: &[ConfigLevel]) -> Result<Config, ProjectErr
         }
     }
     Ok(top)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_foreign_configuration_names_no_program_to_run() {
+        let text = "['remote \"r\"']\n    url = webdav://h/x\n    bearer_token_command = touch x\n";
+        let mut config = Config::parse(text, "config").unwrap();
+        forget_programs(&mut config);
+        let section = "remote \"r\"";
+        assert_eq!(config.get(section, "bearer_token_command"), None);
+        assert_eq!(config.get(section, "url"), Some("webdav://h/x"));
+    }
 }

@@ -12,6 +12,7 @@
 //! - Nothing has its final name before it is complete, on either side.
 //! - Secrets stay out of messages.
 
+mod bearer;
 mod check;
 mod contract;
 mod environment;

@@ -2,10 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use ketch_store::remote::{FailureKind, RemoteError, RemoteSettings, open_remote};
+
+use crate::Sandbox;
 
 /// Answers what `answer` says to the path and the header lines of each request.
 pub(crate) fn serve(answer: impl Fn(&str, &[String]) -> String + Send + Sync + 'static) -> String {
@@ -312,4 +315,62 @@ fn a_part_of_an_object_is_all_that_is_asked_for() {
         assert_eq!(asked.len(), 1, "{shown} {asked:?}");
         assert!(asked[0].ends_with("range: bytes=5000-5009"), "{asked:?}");
     }
+}
+
+#[test]
+fn a_program_gives_the_token_and_another_one_when_that_is_refused() {
+    let sandbox = Sandbox::new();
+    let wanted = Arc::new(AtomicUsize::new(2));
+    let refused = Arc::new(AtomicUsize::new(0));
+    let (known, counted) = (Arc::clone(&wanted), Arc::clone(&refused));
+    let address = serve(move |_, lines| {
+        let token = format!("authorization: bearer {}", known.load(Ordering::Relaxed));
+        if has(lines, &token) {
+            return format!("{FOUND}\r\n\r\nhello");
+        }
+        counted.fetch_add(1, Ordering::Relaxed);
+        REFUSED.into()
+    });
+    // Its token is how often it was asked. What else it says is nobody's business.
+    let runs = sandbox.root.join("runs");
+    let program = format!("sh -c 'echo s3cret >&2; echo >> {runs}; wc -l < {runs}'");
+    let settings = RemoteSettings::new("dav", format!("webdav://{address}/store"))
+        .with("bearer_token_command", &program);
+    let asked = || fs_err::read_to_string(&runs).unwrap_or_default().len();
+    let remote = open_remote(&settings).unwrap();
+    assert_eq!(asked(), 0);
+    let read = || {
+        let mut bytes = Vec::new();
+        remote.read("x", &mut bytes).map(|_| bytes)
+    };
+    assert_eq!(read().unwrap(), b"hello");
+    assert_eq!((asked(), refused.load(Ordering::Relaxed)), (2, 1));
+    assert_eq!(read().unwrap(), b"hello");
+    assert_eq!((asked(), refused.load(Ordering::Relaxed)), (2, 1));
+    // All at once find that it is of no use any more; one of them gets another.
+    wanted.store(3, Ordering::Relaxed);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| assert_eq!(read().unwrap(), b"hello"));
+        }
+    });
+    assert_eq!(asked(), 3);
+    // It is not asked again and again.
+    wanted.store(99, Ordering::Relaxed);
+    let error = read().unwrap_err();
+    assert!(error.hint().unwrap().contains("credentials"), "{error:?}");
+    assert_eq!(asked(), 4);
+
+    let broken = settings.with("bearer_token_command", "sh -c 'echo s3cret; exit 3'");
+    let error = open_remote(&broken)
+        .unwrap()
+        .read("x", &mut Vec::new())
+        .unwrap_err();
+    let told = format!("{error:?}");
+    assert!(
+        told.contains("`bearer_token_command` failed (exit status: 3)"),
+        "{told}"
+    );
+    assert!(!told.contains("s3cret"), "{told}");
+    assert!(error.hint().unwrap().contains("credentials"), "{error:?}");
 }

@@ -6,6 +6,7 @@ use opendal::services::Webdav;
 
 use super::{RemoteError, RemoteSettings, Scheme};
 use crate::remote::Remote;
+use crate::remote::bearer::{TokenProgram, TokenTransport};
 use crate::remote::http_transport::SecretHeader;
 use crate::remote::object_service::{Endpoint, ObjectService, Timeouts};
 
@@ -14,6 +15,7 @@ pub(super) const SCHEME: Scheme = Scheme {
     title: "WebDAV",
     options: &[
         "ask_password",
+        "bearer_token_command",
         "cert_path",
         "custom_auth_header",
         "key_path",
@@ -36,6 +38,13 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     let mut service = Webdav::default()
         .endpoint(&endpoint.origin)
         .root(&endpoint.path);
+    let timeouts = Timeouts::of(settings, "timeout")?;
+    if let Some(program) = TokenProgram::of(settings)? {
+        // It proves who asks in place of all else.
+        let around = |transport| TokenTransport { transport, program };
+        let service = ObjectService::open_through(settings, service, timeouts, around)?;
+        return Ok(Box::new(service));
+    }
     let header = SecretHeader::of(settings)?.map(Arc::new);
     if let Some(token) = settings.option("token") {
         service = service.token(token);
@@ -45,9 +54,6 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         service = service.username(&user).password(&password);
     }
     Ok(Box::new(ObjectService::open_with_header(
-        settings,
-        service,
-        Timeouts::of(settings, "timeout")?,
-        header,
+        settings, service, timeouts, header,
     )?))
 }
