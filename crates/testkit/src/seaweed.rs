@@ -30,11 +30,28 @@ impl SeaweedFs {
     ///
     /// When it does not start.
     pub fn start(accounts: Option<&str>) -> Option<Self> {
+        Self::start_as(accounts, &[])
+    }
+
+    /// A server whose `WebDAV` speaks TLS with this certificate and its key, both in PEM.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_over_tls(certificate: &Utf8Path, key: &Utf8Path) -> Option<Self> {
+        let options = [
+            format!("-webdav.cert.file={certificate}"),
+            format!("-webdav.key.file={key}"),
+        ];
+        Self::start_as(None, &options)
+    }
+
+    fn start_as(accounts: Option<&str>, options: &[String]) -> Option<Self> {
         let program = peer("seaweedfs/bin/weed")?;
         let mut troubles = Vec::new();
         // Ports that were free may be taken a moment later; then others are tried.
         for _ in 0..4 {
-            match Self::start_once(&program, accounts) {
+            match Self::start_once(&program, accounts, options) {
                 Ok(server) => return Some(server),
                 Err(trouble) => troubles.push(trouble),
             }
@@ -42,7 +59,11 @@ impl SeaweedFs {
         panic!("{}", troubles.join("\n"));
     }
 
-    fn start_once(program: &Utf8Path, accounts: Option<&str>) -> Result<Self, String> {
+    fn start_once(
+        program: &Utf8Path,
+        accounts: Option<&str>,
+        options: &[String],
+    ) -> Result<Self, String> {
         let guard = tempfile::tempdir().expect("a folder");
         let data = guard.path().join("data");
         fs_err::create_dir_all(&data).expect("a folder");
@@ -62,6 +83,7 @@ impl SeaweedFs {
             .args(["-volume.max=20", "-master.volumeSizeLimitMB=64"])
             // Two more servers on ports of their own, which a second run beside this one would want too.
             .args(["-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args(options)
             .arg(format!("-dir={}", data.display()));
         if let Some(accounts) = accounts {
             let config = guard.path().join("s3.json");

@@ -1,10 +1,13 @@
 //! Data at `WebDAV` servers, imported and got by URL and by the name of a remote: from `SeaweedFS`,
 //! beside DVC with its part for `WebDAV`, and alone.
 
+use std::process::Command;
+
+use camino::Utf8PathBuf;
 use ketch_project::{
     Bringing, FrozenImports, ImportChange, ImportError, ImportLookOptions, OnExisting,
-    RemoteChoice, SourceState, UpdateDestination, UpdateOptions, UpdateReport, UrlDestination,
-    UrlGetOptions, get_url, import_changes, import_url, update,
+    ProjectError, RemoteChoice, SourceState, UpdateDestination, UpdateOptions, UpdateReport,
+    UrlDestination, UrlGetOptions, get_url, import_changes, import_url, update,
 };
 use ketch_store::Silent;
 use ketch_testkit::SeaweedFs;
@@ -195,4 +198,81 @@ fn what_is_recorded_of_webdav_is_what_dvc_records() {
     dvc.run(&ours.root, &["unfreeze", "named_folder.dvc"]);
     let told = dvc.run(&ours.root, &["status", "--json", "named_folder.dvc"]);
     assert_eq!(told.trim(), "{}");
+}
+
+/// A certificate that no machine trusts but by its file, and its key; not without the program for it.
+fn certificate(sandbox: &Sandbox) -> Option<(Utf8PathBuf, Utf8PathBuf)> {
+    let folder = sandbox.outside();
+    let [certificate, key] = ["cert.pem", "key.pem"].map(|name| folder.join(name));
+    let arguments = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -addext basicConstraints=critical,CA:FALSE";
+    let made = Command::new("openssl")
+        .args(arguments.split(' '))
+        .args(["-keyout", key.as_str(), "-out", certificate.as_str()])
+        .output()
+        .ok()?;
+    assert!(made.status.success(), "{made:?}");
+    Some((certificate, key))
+}
+
+#[test]
+fn data_over_tls_comes_from_whom_the_named_certificate_proves() {
+    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
+    let Some((trusted, key)) = certificate(&ours) else {
+        return;
+    };
+    let Some(server) = SeaweedFs::start_over_tls(&trusted, &key) else {
+        return;
+    };
+    let Some(dvc) = Dvc::find_with(&theirs, "webdav") else {
+        return;
+    };
+    for (name, body) in [("a.txt", "one"), ("s/b.txt", "two")] {
+        let line = format!("PUT /dav/in/{name}");
+        let done = || server.request(server.filer, &line, body) == Some(201);
+        server.wait_until(&line, done).unwrap();
+    }
+    let url = |path: &str| format!("webdavs://127.0.0.1:{}/dav/in{path}", server.webdav);
+    let setting = ("ssl_verify".to_owned(), trusted.to_string());
+    for (url, out) in [(url("/a.txt"), "file"), (url(""), "folder")] {
+        let mut options = url_options(&ours, &url, out);
+        options.to = UrlDestination::Workspace(Bringing::Data);
+        // Nobody said whom to trust.
+        options.transfer.retry.attempts = 1;
+        let error = import_url(&ours.open(), &options, &Silent).unwrap_err();
+        assert!(matches!(error, ProjectError::Store(_)), "{error:?}");
+        assert!(!ours.exists(out));
+        options.settings = vec![setting.clone()];
+        import_url(&ours.open(), &options, &Silent).unwrap();
+        assert_eq!(renew(&ours, out).unchanged.len(), 1);
+    }
+    assert_eq!(ours.read("file"), "one");
+    assert_eq!(ours.read("folder/s/b.txt"), "two");
+    // DVC gets the same, though a folder only, and by such a URL no single file.
+    let named = format!("ssl_verify={trusted}");
+    let arguments = ["import-url", &url(""), "folder", "--fs-config", &named];
+    dvc.run(&theirs.root, &arguments);
+    let outs = |sandbox: &Sandbox| {
+        let record = sandbox.read("folder.dvc");
+        record[record.find("outs:").unwrap()..].to_owned()
+    };
+    assert_eq!(outs(&ours), outs(&theirs));
+
+    let get = |settings: Vec<(String, String)>| {
+        let options = UrlGetOptions {
+            url: url(""),
+            out: Some(ours.root.join("got")),
+            directory: ours.root.clone(),
+            root: Some(ours.root.clone()),
+            existing: OnExisting::Refuse,
+            settings,
+            transfer: RemoteChoice::default(),
+        };
+        get_url(&options, &Silent)
+    };
+    get(vec![setting]).unwrap();
+    assert_eq!(ours.read("got/s/b.txt"), "two");
+    let nothing = ("ssl_verify".to_owned(), key.to_string());
+    ours.remove("got");
+    let error = get(vec![nothing]).unwrap_err();
+    assert!(error.to_string().contains("ssl_verify"), "{error}");
 }
