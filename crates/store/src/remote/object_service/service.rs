@@ -37,7 +37,10 @@ impl Service {
         match self {
             Self::S3 => Some(plain.to_owned()),
             Self::Google => google::hex_etag(etag),
-            Self::Azure | Self::WebDav | Self::Http => Some(format!("\"{plain}\"")),
+            // Some of its answers quote it, some do not.
+            Self::Azure => Some(format!("\"{plain}\"")),
+            // As the server says it: weak, or without the marks that it should have.
+            Self::WebDav | Self::Http => Some(etag.to_owned()),
         }
     }
 
@@ -97,6 +100,26 @@ impl Service {
             Self::Azure => reader.if_match(version_id).await,
             Self::Google => reader.if_version_match(version_id).await,
             _ => reader.version(version_id).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn etags_are_recorded_as_by_dvc() {
+        for (service, said, recorded) in [
+            (Service::S3, "\"abc\"", "abc"),
+            (Service::Azure, "\"0x8D\"", "\"0x8D\""),
+            (Service::Azure, "0x8D", "\"0x8D\""),
+            (Service::WebDav, "abc", "abc"),
+            (Service::Http, "\"abc\"", "\"abc\""),
+            (Service::Http, "W/\"abc\"", "W/\"abc\""),
+        ] {
+            assert_eq!(service.etag(said).unwrap(), recorded, "{service:?}");
+            assert_eq!(service.etag("\"\""), None);
         }
     }
 }
