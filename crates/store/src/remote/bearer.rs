@@ -1,6 +1,6 @@
 //! Tokens that a program gives: DVC's `bearer_token_command`.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::sync::{Mutex, PoisonError};
@@ -136,7 +136,7 @@ impl TokenProgram {
                 Ok(Some(status)) => break status,
                 Ok(None) if started.elapsed() > self.patience => return Err(late()),
                 Ok(None) => thread::sleep(Duration::from_millis(5)),
-                Err(error) => return Err(io_words(&error)),
+                Err(error) => return Err(format!("cannot be waited for: {error}")),
             }
         };
         if status.success() {
@@ -145,10 +145,6 @@ impl TokenProgram {
             Err(format!("failed ({status})"))
         }
     }
-}
-
-fn io_words(error: &io::Error) -> String {
-    format!("cannot be waited for: {error}")
 }
 
 /// The words of a line as a shell would take them apart: quotes and backslashes, and nothing else

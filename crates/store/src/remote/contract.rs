@@ -22,7 +22,8 @@ pub struct Capabilities {
 pub struct ObjectFacts {
     /// In bytes.
     pub size: u64,
-    /// As DVC records it: with the quotation marks around it, but of S3 and Google without.
+    /// As DVC records it: as the server says it, but of S3 without the quotation marks around it, and
+    /// of Google in hexadecimal.
     pub etag: Option<String>,
     /// Which version it is, where a server has versions of everything: Google's.
     pub version_id: Option<String>,

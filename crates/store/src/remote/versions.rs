@@ -32,7 +32,7 @@ pub enum Versioning {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectVersion {
     pub version_id: String,
-    /// As DVC records it: with quotation marks on Azure, without them elsewhere.
+    /// As [`ObjectFacts::etag`].
     pub etag: Option<String>,
     /// In bytes.
     pub size: u64,
