@@ -1,11 +1,12 @@
 //! Git, as far as a project needs it, through the `git` program.
 
 use std::collections::HashSet;
-use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
+
+use ketch_store::TemporaryFolder;
 
 use crate::ProjectError;
 
@@ -311,19 +312,16 @@ impl Git {
     ) -> Result<(String, bool), ProjectError> {
         /// Git gives the number of conflicts up to here; more is a failure.
         const MOST_CONFLICTS: i32 = 127;
-        let mut files = Vec::new();
-        for text in [ours, base, theirs] {
-            let mut file = tempfile::NamedTempFile::new()?;
-            file.write_all(text.as_bytes())?;
-            files.push(file);
+        let folder = TemporaryFolder::make()?;
+        let mut paths = Vec::new();
+        for (name, text) in [("ours", ours), ("base", base), ("theirs", theirs)] {
+            let path = folder.path().join(name);
+            fs_err::write(&path, text)?;
+            paths.push(path);
         }
         let mut arguments = vec!["merge-file", "--stdout", "--quiet"];
         arguments.extend(["-L", "ours", "-L", "base", "-L", "theirs"]);
-        let paths: Vec<_> = files
-            .iter()
-            .map(|file| file.path().to_string_lossy())
-            .collect();
-        arguments.extend(paths.iter().map(AsRef::as_ref));
+        arguments.extend(paths.iter().map(|path| path.as_str()));
         let output = self.output(&arguments)?;
         match output.status.code() {
             Some(conflicts @ 0..=MOST_CONFLICTS) => {

@@ -51,6 +51,12 @@ pub struct TemporaryFolder {
 }
 
 impl TemporaryFolder {
+    /// Makes one where the machine has such things.
+    pub fn make() -> io::Result<Self> {
+        let parent = Utf8PathBuf::try_from(tempfile::env::temp_dir());
+        Self::make_in(&parent.map_err(camino::FromPathBufError::into_io_error)?)
+    }
+
     /// Makes one in `parent`, which is made if need be, and removes those there that nobody has.
     pub fn make_in(parent: &Utf8Path) -> io::Result<Self> {
         fs_err::create_dir_all(parent)?;
@@ -115,8 +121,8 @@ fn is_folder_abandoned(path: &Utf8Path, rest: &str) -> bool {
     }
 }
 
-/// Removes the temporary files and folders of dead processes below `directory`, not in Git's folder nor in other
-/// projects, and says how many there were. What cannot be read or removed stays.
+/// Removes the temporary files and folders of dead processes below `directory`, not in Git's folder
+/// nor in other projects, and says how many there were. What cannot be read or removed stays.
 pub fn remove_leftovers(directory: &Utf8Path, neighbours: Neighbours) -> u64 {
     let mut removed = 0;
     let mut folders = vec![directory.to_owned()];

@@ -7,12 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
 use ketch_store::chunk::{ChunkedOptions, ChunkedRemote};
-use ketch_store::remote::{
-    Capabilities, FailureKind, Remote, RemoteError, compare, download, upload,
-};
+use ketch_store::remote::{FailureKind, Remote, RemoteError, compare, download, upload};
 use ketch_store::{Cache, Durability, Original, Silent, StoreError, hash_bytes};
 
 use crate::remote::{OPTIONS, bytes, conformance, local, round_trip};
+use crate::remote_doubles::forward;
 use crate::{Sandbox, overwrite};
 
 pub(crate) fn chunked(inner: Box<dyn Remote>) -> ChunkedRemote {
@@ -56,21 +55,7 @@ impl Counted {
 }
 
 impl Remote for Counted {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
-        self.inner.size(key)
-    }
-
-    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
-        self.inner.list(folder, found)
-    }
+    forward!(name, capabilities, size, list, delete);
 
     /// Ranges come here too: this is the trait's own way of reading them.
     fn read(&self, key: &str, sink: &mut dyn Write) -> Result<u64, RemoteError> {
@@ -92,10 +77,6 @@ impl Remote for Counted {
             .written
             .fetch_add(size as usize, Ordering::Relaxed);
         self.inner.write(key, source, size)
-    }
-
-    fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.inner.delete(key)
     }
 }
 

@@ -7,6 +7,62 @@ use ketch_store::remote::{Capabilities, FailureKind, ObjectFacts, Remote, Remote
 
 use crate::remote::OPTIONS;
 
+/// What a double leaves to the remote that it stands for, its `inner`.
+macro_rules! forward {
+    ($($method:ident),*) => {
+        $(forward!(@ $method);)*
+    };
+    (@ name) => {
+        fn name(&self) -> &str {
+            self.inner.name()
+        }
+    };
+    (@ capabilities) => {
+        fn capabilities(&self) -> ketch_store::remote::Capabilities {
+            self.inner.capabilities()
+        }
+    };
+    (@ size) => {
+        fn size(&self, key: &str) -> Result<Option<u64>, ketch_store::remote::RemoteError> {
+            self.inner.size(key)
+        }
+    };
+    (@ list) => {
+        fn list(
+            &self,
+            folder: &str,
+            found: &mut dyn FnMut(&str, u64),
+        ) -> Result<(), ketch_store::remote::RemoteError> {
+            self.inner.list(folder, found)
+        }
+    };
+    (@ read) => {
+        fn read(
+            &self,
+            key: &str,
+            sink: &mut dyn std::io::Write,
+        ) -> Result<u64, ketch_store::remote::RemoteError> {
+            self.inner.read(key, sink)
+        }
+    };
+    (@ write) => {
+        fn write(
+            &self,
+            key: &str,
+            source: &mut dyn std::io::Read,
+            size: u64,
+        ) -> Result<(), ketch_store::remote::RemoteError> {
+            self.inner.write(key, source, size)
+        }
+    };
+    (@ delete) => {
+        fn delete(&self, key: &str) -> Result<(), ketch_store::remote::RemoteError> {
+            self.inner.delete(key)
+        }
+    };
+}
+pub(crate) use forward;
+
 /// Some bytes, then an error.
 pub(crate) struct Breaking<'a>(pub(crate) &'a [u8]);
 
@@ -121,17 +177,7 @@ pub(crate) struct Stuttering {
 }
 
 impl Remote for Stuttering {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
-        self.inner.size(key)
-    }
+    forward!(name, capabilities, size, read, write, delete);
 
     fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
         if self.tried.fetch_add(1, Ordering::Relaxed) >= self.breaks {
@@ -152,18 +198,6 @@ impl Remote for Stuttering {
             source: "broken on purpose".into(),
         })
     }
-
-    fn read(&self, key: &str, sink: &mut dyn io::Write) -> Result<u64, RemoteError> {
-        self.inner.read(key, sink)
-    }
-
-    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
-        self.inner.write(key, source, size)
-    }
-
-    fn delete(&self, key: &str) -> Result<(), RemoteError> {
-        self.inner.delete(key)
-    }
 }
 
 /// A remote that does not delete some keys at first, or ever.
@@ -178,29 +212,7 @@ pub(crate) struct Clinging {
 }
 
 impl Remote for Clinging {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    fn size(&self, key: &str) -> Result<Option<u64>, RemoteError> {
-        self.inner.size(key)
-    }
-
-    fn list(&self, folder: &str, found: &mut dyn FnMut(&str, u64)) -> Result<(), RemoteError> {
-        self.inner.list(folder, found)
-    }
-
-    fn read(&self, key: &str, sink: &mut dyn io::Write) -> Result<u64, RemoteError> {
-        self.inner.read(key, sink)
-    }
-
-    fn write(&self, key: &str, source: &mut dyn Read, size: u64) -> Result<(), RemoteError> {
-        self.inner.write(key, source, size)
-    }
+    forward!(name, capabilities, size, list, read, write);
 
     fn most_deleted_together(&self) -> usize {
         self.together

@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{RemoteError, RemoteSettings, Scheme};
+use crate::TemporaryFolder;
 use crate::remote::Remote;
 use crate::remote::sftp::{Sftp, SftpSettings};
 
@@ -110,7 +111,7 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
             if secrets.is_empty() {
                 return Ok((command, None));
             }
-            let folder = tempfile::Builder::new().prefix("ketch-ssh-").tempdir()?;
+            let folder = TemporaryFolder::make()?;
             let script = folder.path().join("answer");
             fs_err::write(&script, ANSWERS)?;
             fs_err::set_permissions(&script, PermissionsExt::from_mode(0o700))?;

@@ -19,6 +19,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use connection::{Broken, Connection};
 use packet::{Attributes, Reply, Request};
 
+use crate::TemporaryFolder;
+
 use super::{
     Capabilities, ConnectionTrouble, FailureKind, ObjectFacts, Remote, RemoteError, below,
 };
@@ -29,7 +31,7 @@ const MOST_NAMES: usize = 10_000_000;
 
 /// Makes a command that starts `ssh`, and keeps what that needs until the connection is made.
 pub(crate) type Program =
-    Box<dyn Fn() -> io::Result<(Command, Option<tempfile::TempDir>)> + Send + Sync>;
+    Box<dyn Fn() -> io::Result<(Command, Option<TemporaryFolder>)> + Send + Sync>;
 
 /// How to get there.
 pub(crate) struct SftpSettings {
