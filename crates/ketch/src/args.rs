@@ -50,7 +50,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) wait_for_lock: bool,
 
     /// Say more
-    #[arg(short, long, global = true, hide = true, action = ArgAction::Count)]
+    #[arg(short, long, alias = "show-stack", global = true, hide = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use ketch_control::ControlError;
 use ketch_dvc::FormatError;
-use ketch_project::ProjectError;
+use ketch_project::{ImportError, ProjectError};
 use ketch_server::ServerError;
 use ketch_serving::ServingError;
 use ketch_store::StoreError;
@@ -61,7 +61,7 @@ pub(crate) enum DvcFailure {
     Any,
     /// 251: a setting, or a file of settings.
     Configuration,
-    /// A remote that there is not: 251, or 1 from a command that answers so.
+    /// A remote that there is not, or none that can be: 251, or 1 from a command that answers so.
     NoRemote,
     /// 253: not in a project.
     NotARepository,
@@ -143,6 +143,13 @@ impl CommandError {
         if self.told.dvc == DvcFailure::NotARepository {
             self.told.dvc = DvcFailure::Configuration;
         }
+        self
+    }
+
+    /// The same error where a setting was given wrong.
+    #[must_use]
+    pub(crate) fn of_a_setting(mut self) -> Self {
+        self.told.dvc = DvcFailure::Configuration;
         self
     }
 
@@ -329,10 +336,16 @@ impl From<ProjectError> for CommandError {
             | ProjectError::SettingValue { .. }
             | ProjectError::NotSet { .. }
             | ProjectError::UnknownRemote { .. }
-            | ProjectError::RemoteExists { .. } => DvcFailure::Configuration,
+            | ProjectError::RemoteExists { .. }
+            | ProjectError::RemoteWithoutUrl { .. }
+            | ProjectError::NotOfDirectory { .. } => DvcFailure::Configuration,
             ProjectError::Store(StoreError::Remote(
-                RemoteError::Unknown { .. } | RemoteError::NotConfigured,
-            )) => DvcFailure::NoRemote,
+                RemoteError::Unknown { .. }
+                | RemoteError::UnknownScheme { .. }
+                | RemoteError::NotConfigured,
+            ))
+            | ProjectError::Import(ImportError::RemoteOption { .. }) => DvcFailure::NoRemote,
+            ProjectError::Store(StoreError::IgnoreFileInside { .. }) => DvcFailure::Early,
             _ => DvcFailure::Any,
         };
         if let ProjectError::StageFailed(failure) = error {

@@ -101,8 +101,9 @@ impl SoftFailure {
             | Command::Unprotect(_)
             | Command::Data(_)
             | Command::Du(_)
+            | Command::ListUrl(_)
             | Command::Repro(_) => Self::No,
-            Command::GitHook(args) if args.restores() => Self::No,
+            Command::GitHook(args) if !args.checks() => Self::No,
             Command::Init(args) if args.contradict() => Self::No,
             _ => Self::Yes,
         }
@@ -140,10 +141,8 @@ fn parse_as_dvc(arguments: &[OsString]) -> Result<Cli, ExitCode> {
         .infer_long_args(true)
         .disable_help_subcommand(true)
         .mut_subcommand("config", ConfigArgs::without_rules)
-        .mut_subcommand("du", |du| {
-            du.mut_arg("url", |url| url.index(1).required(true))
-                .mut_arg("path", |path| path.index(2))
-        });
+        .mut_subcommand("du", with_a_url)
+        .mut_subcommand("list", with_a_url);
     for name in OURS.iter().filter(|name| **name != "help") {
         command = command.mut_subcommand(*name, |below| below.hide(true));
     }
@@ -174,6 +173,13 @@ fn parse_as_dvc(arguments: &[OsString]) -> Result<Cli, ExitCode> {
             ExitCode::from(BAD_ARGUMENTS)
         }
     })
+}
+
+/// DVC wants a repository first where we take the project around.
+fn with_a_url(command: clap::Command) -> clap::Command {
+    command
+        .mut_arg("url", |url| url.index(1).required(true))
+        .mut_arg("path", |path| path.index(2))
 }
 
 /// The help of the command that was named, or of the one above what is unknown.

@@ -114,13 +114,17 @@ pub(crate) fn target(project: &Project, settings: &Settings, target: &str) -> St
     }
 }
 
-/// A path below the root as it is called from the current directory.
+/// A path below the root as it is called from the current directory, with `..` where that is needed;
+/// absolute from outside of the project.
 pub(crate) fn from_here(project: &Project, settings: &Settings, path: &Utf8Path) -> Utf8PathBuf {
-    let below = settings.directory.strip_prefix(project.root());
-    match below.ok().map(|below| path.strip_prefix(below)) {
-        Some(Ok(path)) => path.to_owned(),
-        Some(Err(_)) | None => project.root().join(path),
-    }
+    let Ok(below) = settings.directory.strip_prefix(project.root()) else {
+        return project.root().join(path);
+    };
+    let common = below.components().zip(path.components());
+    let common = common.take_while(|(here, there)| here == there).count();
+    let up = below.components().skip(common).map(|_| "..");
+    let down = path.components().skip(common);
+    up.chain(down.map(|part| part.as_str())).collect()
 }
 
 /// [`from_here`] of each, as text.

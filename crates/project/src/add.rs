@@ -309,7 +309,8 @@ fn check(project: &Project, index: &Index, target: &Utf8Path) -> Result<Target, 
     {
         return Err(StoreError::Ignored { path }.into());
     }
-    if fs_err::metadata(&path)?.is_file() && is_pointer(&path) {
+    fs_err::metadata(&path)?;
+    if is_pointer(&path) {
         return Err(ProjectError::PointerAsData { path: below });
     }
     for stage in &index.stages {
@@ -370,7 +371,8 @@ fn pointer(path: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Whether DVC reads what it tracks out of a file of this name.
-fn is_pointer(path: &Utf8Path) -> bool {
+/// Whether DVC takes a file of this name for one of its own, and so never for data.
+pub(crate) fn is_pointer(path: &Utf8Path) -> bool {
     let name = path.file_name().unwrap_or_default();
     path.extension() == Some("dvc") || matches!(name, "dvc.yaml" | "dvc.lock")
 }

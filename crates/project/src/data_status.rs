@@ -17,9 +17,19 @@ use crate::{Project, ProjectError};
 pub struct DataStatusOptions {
     /// Outputs, what is in them, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
+    pub strangers: Strangers,
     pub depth: Depth,
     /// Whether to look for what remotes do not have, and how.
     pub not_in_remote: Option<NotInRemoteOptions>,
+}
+
+/// What becomes of targets that nobody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Strangers {
+    #[default]
+    Refused,
+    /// They are left out: nothing is said about them.
+    Left,
 }
 
 /// Data between three states. Directories end with a slash.
@@ -91,7 +101,13 @@ pub fn data_status(
     let mut recorded = Tree::recorded(project, &now, options.depth);
     let mut workspace = Tree::workspace(project, &now, options.depth, reporter)?;
     let both: Vec<Recorded> = before.into_iter().chain(now).collect();
-    let wanted = chosen(project, &both, &options.targets)?;
+    let mut wanted = Vec::new();
+    for target in &options.targets {
+        match chosen(project, &both, std::slice::from_ref(target)) {
+            Err(ProjectError::UnknownTarget { .. }) if options.strangers == Strangers::Left => {}
+            found => wanted.extend(found?),
+        }
+    }
     let is_wanted = |path: &Utf8Path| {
         options.targets.is_empty() || wanted.iter().any(|wanted| path.starts_with(wanted))
     };

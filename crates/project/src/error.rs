@@ -75,6 +75,12 @@ pub enum ProjectError {
     #[error("{stage} uses `{path}`, which is not a local file")]
     NotLocal { stage: String, path: String },
 
+    #[error("the remote `{remote}` is a directory, which has no option `{option}`")]
+    NotOfDirectory { remote: String, option: String },
+
+    #[error("the remote `{name}` would be left without a URL")]
+    RemoteWithoutUrl { name: String },
+
     #[error("Git tracks `{path}`, so it cannot be a data output")]
     TrackedByGit { path: Utf8PathBuf },
 
@@ -338,6 +344,12 @@ impl ProjectError {
             }
             Self::ExportedInPart { path } => format!("name `{path}`"),
             Self::RemoteExists { .. } => "force it to write it anew".to_owned(),
+            Self::NotOfDirectory { remote, .. } => {
+                format!("give it another URL first: `ketch remote modify {remote} url URL`")
+            }
+            Self::RemoteWithoutUrl { name } => {
+                format!("give it another one, or take it out: `ketch remote remove {name}`")
+            }
             Self::Occupied { .. } => "choose another name, or move it away".to_owned(),
             Self::NoRunCache { .. } => {
                 "choose another one with `--remote`, or leave out `--run-cache`".to_owned()

@@ -141,7 +141,14 @@ pub fn gc(project: &Project, options: &GcOptions) -> Result<GcReport, ProjectErr
     let others = options
         .projects
         .iter()
-        .map(|path| Project::discover(path))
+        .map(|path| {
+            if path.is_dir() {
+                Project::discover(path)
+            } else {
+                let start = path.clone();
+                Err(ProjectError::NotAProject { start })
+            }
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let _locks = others
         .iter()

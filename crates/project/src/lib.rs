@@ -79,7 +79,7 @@ pub use config::{
     ModelConfig, MonitorConfig, ProjectConfig, RemoteConfig, RemoteLayout, RetrainConfig,
     RolloutConfig, RowWindow,
 };
-pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, data_status};
+pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, Strangers, data_status};
 pub use destroy::{Destruction, destroy};
 pub use diff::{DataPath, DiffOptions, DiffReport, ModifiedPath, OldAndNew, RenamedPath, diff};
 pub use dvc_settings::{

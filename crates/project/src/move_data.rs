@@ -5,6 +5,7 @@ use ketch_dvc::DvcFile;
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
+use crate::add::is_pointer;
 use crate::content::save;
 use crate::partial::keep_absent;
 use crate::stage::Index;
@@ -21,7 +22,7 @@ pub struct MoveReport {
 }
 
 /// Moves tracked data, its record and the line that keeps it out of Git; into `to` where that is
-/// a directory. What the data is now is recorded. Both are relative to the root.
+/// a directory. What the data is now is recorded; data that is not here moves by name alone. Both are relative to the root.
 pub fn move_data(
     project: &Project,
     from: &Utf8Path,
@@ -50,10 +51,15 @@ pub fn move_data(
             file: project.shown(&data.file),
         });
     }
-    fs_err::symlink_metadata(&source)?;
+    // What is not here can be checked out under its new name.
+    let is_here = source.symlink_metadata().is_ok();
     gitignore::refuse_tracked(project, &target)?;
 
-    let mut content = save(project, &source, reporter)?;
+    let mut content = if is_here {
+        Some(save(project, &source, reporter)?)
+    } else {
+        None
+    };
     let new_file = Utf8PathBuf::from(format!("{target}.dvc"));
     if new_file.symlink_metadata().is_ok() {
         return Err(ProjectError::Occupied {
@@ -61,8 +67,10 @@ pub fn move_data(
         });
     }
     for entry in &mut file.outs {
-        (content, _) = keep_absent(project, &source, entry, content)?;
-        content.record(entry);
+        if let Some(found) = content.take() {
+            let (whole, _) = keep_absent(project, &source, entry, found)?;
+            whole.record(entry);
+        }
         target
             .file_name()
             .unwrap_or_default()
@@ -73,7 +81,9 @@ pub fn move_data(
     changed.extend(gitignore::ignore(project, &target)?);
     // The old record goes last: what is interrupted has one that can be checked out.
     write_atomically(&new_file, file.update_text(&before).as_bytes())?;
-    move_file(&source, &target)?;
+    if is_here {
+        move_file(&source, &target)?;
+    }
     paths::remove(&data.file)?;
     changed.extend(gitignore::unignore(project, &source)?);
     changed.extend([new_file, data.file.clone()]);
@@ -113,6 +123,9 @@ fn place(
         .components()
         .any(|part| matches!(part.as_str(), ".git" | ".dvc" | ".ketch"));
     let target = project.root().join(&below);
+    if is_pointer(&target) {
+        return Err(ProjectError::PointerAsData { path: below });
+    }
     if internal || target.symlink_metadata().is_ok() || paths::overlap(&target, source) {
         return Err(ProjectError::Occupied { path: below });
     }

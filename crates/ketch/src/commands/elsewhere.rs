@@ -6,6 +6,9 @@ use ketch_project::{
     Bringing, ImportError, ImportReport, Project, ProjectError, RemoteChoice, SourceSpec,
 };
 
+use ketch_store::StoreError;
+use ketch_store::remote::RemoteError;
+
 use crate::exit::CommandError;
 use crate::personality::tell_to_track;
 use crate::printer::Printer;
@@ -77,7 +80,8 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
-/// A path that is not there, or data that is nowhere, is to DVC no failure of the command, but one that it did not expect.
+/// A path that is not there, or data that is nowhere, is to DVC no failure of the command, but one
+/// that it did not expect.
 pub(super) fn of_nothing_there(error: ProjectError) -> CommandError {
     let nothing = matches!(
         error,
@@ -85,7 +89,9 @@ pub(super) fn of_nothing_there(error: ProjectError) -> CommandError {
             ImportError::NotThere { .. }
                 | ImportError::NotInDirectory { .. }
                 | ImportError::Missing { .. }
-        )
+                | ImportError::NoStorage { .. }
+                | ImportError::NoConfigFile { .. }
+        ) | ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured))
     );
     let error = CommandError::from(error);
     if nothing {

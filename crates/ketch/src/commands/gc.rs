@@ -61,7 +61,7 @@ pub(crate) struct GcArgs {
 
     /// Keep also what commits since this day use
     #[arg(long, value_name = "YYYY-MM-DD")]
-    date: Option<Date>,
+    date: Option<String>,
 
     /// Keep also what DVC's experiments use
     #[arg(long)]
@@ -110,8 +110,9 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     args.refuse_contradictions()?;
+    let keep = args.keep()?;
     let project = open_project(settings, printer)?;
-    if printer.speaks_dvc() && !args.force && !args.dry && !args.keep().is_empty() {
+    if printer.speaks_dvc() && !args.force && !args.dry && !keep.is_empty() {
         printer.warning("what is not kept is removed from the cache");
         if !confirmed("Are you sure you want to proceed?")? {
             return Ok(ExitStatus::Refused);
@@ -119,7 +120,7 @@ pub(super) fn run(
     }
     let remote = || remote_choice(settings, args.remote.clone(), args.jobs);
     let options = GcOptions {
-        keep: args.keep(),
+        keep,
         projects: args
             .projects
             .iter()
@@ -275,7 +276,8 @@ impl GcArgs {
         Ok(())
     }
 
-    fn keep(&self) -> Vec<Keep> {
+    /// What is to be kept; an error where the day is none.
+    fn keep(&self) -> Result<Vec<Keep>, CommandError> {
         let newest = |revision: &str| match self.num {
             Some(count) => Keep::Newest {
                 revision: revision.to_owned(),
@@ -298,8 +300,14 @@ impl GcArgs {
         keep.extend(self.rev.iter().map(|revision| newest(revision)));
         let of_branches = self.num.filter(|_| self.all_branches);
         keep.extend(of_branches.map(Keep::NewestOfBranches));
-        keep.extend(self.date.map(|date| Keep::Since(date.to_string())));
-        keep
+        if let Some(text) = &self.date {
+            let date: Date = text.parse().map_err(|error| {
+                CommandError::user(format!("`{text}` is no day: {error}"))
+                    .hint("give it as YYYY-MM-DD")
+            })?;
+            keep.push(Keep::Since(date.to_string()));
+        }
+        Ok(keep)
     }
 }
 

@@ -65,6 +65,11 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
+    if args.tree && printer.speaks_dvc() && printer.is_json() {
+        return Err(
+            CommandError::user("`--tree` and `--json` exclude each other").of_any_command(),
+        );
+    }
     let levels = if args.recursive || args.tree {
         args.level
     } else {

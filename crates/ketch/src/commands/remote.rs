@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use ketch_project::{
-    ExistingRemote, add_remote, modify_remote, remotes, remove_remote, rename_remote,
+    ExistingRemote, ProjectError, add_remote, modify_remote, remotes, remove_remote, rename_remote,
     set_default_remote,
 };
 
@@ -59,7 +59,7 @@ struct ModifyArgs {
     option: String,
 
     /// The new value; paths begin here
-    #[arg(required_unless_present = "unset", conflicts_with = "unset")]
+    #[arg(conflicts_with = "unset")]
     value: Option<String>,
 
     /// Take the setting back
@@ -155,11 +155,21 @@ pub(super) fn run(
             name,
             option,
             value,
-            unset: _,
+            unset,
             level,
         }) => {
+            if value.is_none() && !unset {
+                return Err(CommandError::user(format!("`{option}` is given no value"))
+                    .hint("give one, or take the setting back with `--unset`")
+                    .of_a_setting());
+            }
             let level = level.level().unwrap_or_default();
-            modify_remote(files, level, &name, &option, value.as_deref(), here)?;
+            let done = modify_remote(files, level, &name, &option, value.as_deref(), here);
+            match done {
+                // What nobody has set is taken back already, whatever its name.
+                Err(ProjectError::UnknownSetting { .. }) if unset && printer.speaks_dvc() => {}
+                done => done?,
+            }
         }
         RemoteCommand::Remove(RemoveArgs { name, level }) => {
             remove_remote(files, level.level().unwrap_or_default(), &name)?;

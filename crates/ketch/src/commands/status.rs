@@ -65,9 +65,9 @@ pub(super) fn run(
         let report = remote_status(&project, &args.remote.selection(settings, targets))?;
         return Ok(tell_remote(&report, printer));
     }
-    if args.remote.has_history() {
+    if args.remote.is_anything() {
         return Err(CommandError::user(
-            "other commits count only where the cache is held against a remote",
+            "other commits and `--jobs` count only where the cache is held against a remote",
         )
         .hint("add `--cloud`"));
     }

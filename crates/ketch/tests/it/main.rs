@@ -34,6 +34,7 @@ mod recipes;
 mod registry;
 mod setting_levels;
 mod support;
+mod sweep;
 mod transfer;
 mod up;
 mod web_remote;

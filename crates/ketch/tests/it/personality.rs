@@ -229,16 +229,18 @@ impl Twin {
 
     pub(crate) fn answer(&self, mut command: Command) -> Answer {
         let output = command.output().expect("it runs");
-        let text = |bytes: &[u8]| {
-            let root = self.project.root();
-            let base = root.parent().expect("a base").as_str();
-            String::from_utf8_lossy(bytes).replace(base, "BASE")
-        };
         Answer {
             code: output.status.code(),
-            output: text(&output.stdout),
-            errors: text(&output.stderr),
+            output: self.shown(&output.stdout),
+            errors: self.shown(&output.stderr),
         }
+    }
+
+    /// What was said, wherever this lies.
+    pub(crate) fn shown(&self, bytes: &[u8]) -> String {
+        let root = self.project.root();
+        let base = root.parent().expect("a base").as_str();
+        String::from_utf8_lossy(bytes).replace(base, "BASE")
     }
 
     fn act(&self, step: &Step) {
@@ -264,7 +266,7 @@ pub(crate) fn link(folder: &Utf8Path) -> Utf8PathBuf {
     link
 }
 
-fn sorted_words(text: &str) -> Vec<Vec<String>> {
+pub(crate) fn sorted_words(text: &str) -> Vec<Vec<String>> {
     let mut lines: Vec<Vec<String>> = text
         .lines()
         .map(|line| {
@@ -277,7 +279,7 @@ fn sorted_words(text: &str) -> Vec<Vec<String>> {
     lines
 }
 
-fn sorted_json(text: &str) -> Value {
+pub(crate) fn sorted_json(text: &str) -> Value {
     let mut value: Value = serde_json::from_str(text.trim()).expect("JSON");
     sort(&mut value);
     value
@@ -359,7 +361,8 @@ pub(crate) fn files_of(twin: &Twin) -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else {
-                let bytes = fs_err::read(&path).expect("a file");
+                // A link may lead nowhere.
+                let bytes = fs_err::read(&path).unwrap_or_default();
                 files.push((
                     name.to_owned(),
                     String::from_utf8_lossy(&bytes).into_owned(),

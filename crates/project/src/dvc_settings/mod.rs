@@ -3,6 +3,7 @@
 
 mod files;
 mod kinds;
+mod local_remote;
 mod name;
 mod remotes;
 mod values;

@@ -47,10 +47,17 @@ impl SettingName {
 
     /// A setting of one remote.
     pub fn of_remote(remote: &str, key: &str) -> Result<Self, ProjectError> {
-        Self::parse(&format!("remote.x.{key}")).map(|name| Self {
-            section: remote_section(remote),
-            ..name
-        })
+        let section = remote_section(remote);
+        match Self::parse(&format!("remote.x.{key}")) {
+            Ok(name) => Ok(Self { section, ..name }),
+            Err(ProjectError::UnknownSetting { suggestion, .. }) => {
+                Err(ProjectError::UnknownSetting {
+                    name: format!("remote.{remote}.{key}"),
+                    suggestion,
+                })
+            }
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) fn is_path(&self) -> bool {

@@ -5,6 +5,7 @@ use ketch_dvc::Config;
 use serde::Serialize;
 
 use super::kinds::check_value;
+use super::local_remote::check_local;
 use super::name::{remote_name, remote_section};
 use super::{SettingFiles, SettingLevel, SettingName, setting};
 use crate::ProjectError;
@@ -121,15 +122,44 @@ pub fn modify_remote(
         check_value(&setting, value)?;
     }
     let mut config = files.load(level)?;
-    match value {
-        Some(value) => config.set(
+    if let Some(value) = value {
+        config.set(
             &setting.section,
             &setting.key,
             &files.stored(level, &setting, value, here)?,
-        )?,
-        None => _ = config.unset(&setting.section, &setting.key),
+        )?;
+        check_local(files, level, &config, &setting.section)?;
+    } else {
+        config.unset(&setting.section, &setting.key);
+        keep_url(files, level, &config, &setting)?;
     }
     files.save(level, &config)
+}
+
+/// Refuses to take the last URL of a remote: DVC would not work in the project any more. `config` is
+/// what the level is to be.
+pub(super) fn keep_url(
+    files: SettingFiles<'_>,
+    level: SettingLevel,
+    config: &Config,
+    setting: &SettingName,
+) -> Result<(), ProjectError> {
+    let Some(name) = remote_name(&setting.section).filter(|_| setting.key == "url") else {
+        return Ok(());
+    };
+    for one in files.levels(None) {
+        let found = if one == level {
+            config.get(&setting.section, "url").is_some()
+        } else {
+            files.load(one)?.get(&setting.section, "url").is_some()
+        };
+        if found {
+            return Ok(());
+        }
+    }
+    Err(ProjectError::RemoteWithoutUrl {
+        name: name.to_owned(),
+    })
 }
 
 /// Takes a remote out of one level, and what makes it the default in that level and those above.

@@ -4,6 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
 use super::kinds::check_value;
+use super::local_remote::check_local;
+use super::remotes::keep_url;
 use super::{SettingFiles, SettingLevel, SettingName};
 use crate::ProjectError;
 
@@ -79,6 +81,7 @@ pub fn set_setting(
         &name.key,
         &files.stored(level, name, value, here)?,
     )?;
+    check_local(files, level, &config, &name.section)?;
     files.save(level, &config)
 }
 
@@ -95,5 +98,6 @@ pub fn unset_setting(
             name: name.to_string(),
         });
     }
+    keep_url(files, level, &config, name)?;
     files.save(level, &config)
 }

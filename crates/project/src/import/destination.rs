@@ -5,6 +5,7 @@ use ketch_dvc::{DvcFile, OutputEntry};
 use ketch_store::{Reporter, write_atomically};
 
 use super::{ImportError, OnExisting};
+use crate::add::is_pointer;
 use crate::content::restore;
 use crate::paths::{join, overlap, read_if_there, relative, remove};
 use crate::stage::Index;
@@ -78,6 +79,9 @@ impl Destination {
                 path: below,
                 owner: "the project itself".to_owned(),
             });
+        }
+        if is_pointer(&path) {
+            return Err(ProjectError::PointerAsData { path: below });
         }
         refuse_folder(&path)?;
         let folder = path.parent().unwrap_or(project.root());

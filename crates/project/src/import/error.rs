@@ -56,6 +56,15 @@ pub enum ImportError {
     #[error("`{url}` imports from a repository that imports from another, more than {most} deep")]
     TooDeep { url: String, most: usize },
 
+    #[error("there is no configuration file `{path}`")]
+    NoConfigFile { path: String },
+
+    #[error("a remote has no option `{option}`")]
+    RemoteOption {
+        option: String,
+        suggestion: Option<String>,
+    },
+
     #[error("`{path}` exists already")]
     Exists { path: Utf8PathBuf },
 
@@ -131,6 +140,12 @@ impl ImportError {
                 "push it from where the data is, or name another remote with `--remote`".to_owned()
             }
             Self::TooDeep { .. } => "import from the repository that has the data".to_owned(),
+            Self::NoConfigFile { .. } => "give its path from where you are".to_owned(),
+            Self::RemoteOption {
+                suggestion: Some(near),
+                ..
+            } => format!("did you mean `{near}`?"),
+            Self::RemoteOption { .. } => "see the options of remotes in DVC's manual".to_owned(),
             Self::Exists { .. } => "choose another place with `-o`, or force it".to_owned(),
             Self::Nested { .. } => "choose another place with `--out`".to_owned(),
             Self::NoFolder { path } => format!("make it: `mkdir -p '{path}'`"),

@@ -2,12 +2,14 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::ObjectId;
-use ketch_store::{Cache, Durability, LinkKind, Reporter, TemporaryFolder};
+use ketch_store::remote::RemoteError;
+use ketch_store::{Cache, Durability, LinkKind, Reporter, StoreError, TemporaryFolder};
 use serde::Serialize;
 
 use super::destination::{named, refuse_existing};
 use super::repository::Surroundings;
 use super::source::{Piece, Shape, Source};
+use super::taken::Taken;
 use super::url_source::UrlSource;
 use super::work_tree::WorkTree;
 use super::{ImportError, OnExisting, SourceSpec};
@@ -58,8 +60,8 @@ pub struct GetReport {
     pub files: Option<u64>,
 }
 
-/// Gets data of a repository, or of a directory without Git as it is now. It appears whole or not at
-/// all.
+/// Gets data of a repository: of a directory of this machine as it is now, unless a revision is
+/// named. It appears whole or not at all.
 pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, ProjectError> {
     let path = named(&options.directory, &options.path, options.out.as_deref());
     refuse_existing(&path, options.existing)?;
@@ -67,20 +69,23 @@ pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, P
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
-    let (room, taken) = if let Some(tree) = WorkTree::find(&options.source, around.bases)? {
-        let choice = &options.transfer;
-        let mut places = tree.places(&options.source, choice, around.bases)?;
-        let room = Room::beside(&path)?;
-        let found = tree.look(&options.path, &mut places, choice, &room.cache)?;
-        let taken = tree.take(found, &mut places, choice, &room.cache, reporter)?;
-        (room, taken)
-    } else {
+    options.source.check_given(around.bases)?;
+    let room = Room::beside(&path)?;
+    let of_commit = || {
         let mut source = Source::open(&options.source, None, around, &options.transfer)?;
         source.require_remote()?;
-        let room = Room::beside(&path)?;
         let picked = source.pick(&options.path, &room.cache)?;
-        let taken = source.take(&picked, &room.cache, reporter)?;
-        (room, taken)
+        source.take(&picked, &room.cache, reporter)
+    };
+    let taken = match WorkTree::find(&options.source, around.bases)? {
+        None => of_commit()?,
+        Some(tree) => match of_work_tree(&tree, options, &room.cache, reporter) {
+            // It may be from elsewhere itself, or on the remote by its versions.
+            Err(error) if tree.has_commits() && is_missing(&error) => {
+                of_commit().map_err(|_| error)?
+            }
+            taken => taken?,
+        },
     };
     room.lay_out(&taken.id, &path, reporter)?;
     Ok(GetReport {
@@ -89,6 +94,27 @@ pub fn get(options: &GetOptions, reporter: &dyn Reporter) -> Result<GetReport, P
         size: taken.size,
         files: taken.files,
     })
+}
+
+fn of_work_tree(
+    tree: &WorkTree,
+    options: &GetOptions,
+    cache: &Cache,
+    reporter: &dyn Reporter,
+) -> Result<Taken, ProjectError> {
+    let choice = &options.transfer;
+    let mut places = tree.places(&options.source, choice, &[&options.directory])?;
+    let found = tree.look(&options.path, &mut places, choice, cache)?;
+    tree.take(found, &mut places, choice, cache, reporter)
+}
+
+/// Whether the work tree and the storage of its project do not have it.
+fn is_missing(error: &ProjectError) -> bool {
+    matches!(
+        error,
+        ProjectError::Import(ImportError::Missing { .. } | ImportError::NotInDirectory { .. })
+            | ProjectError::Store(StoreError::Remote(RemoteError::NotConfigured))
+    )
 }
 
 /// Gets the data of a URL. It appears whole or not at all.
@@ -126,6 +152,7 @@ pub fn storage_url(options: &GetOptions) -> Result<String, ProjectError> {
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
+    options.source.check_given(around.bases)?;
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
     source.require_remote()?;
     let room = Room::beside(&options.scratch.join("x"))?;

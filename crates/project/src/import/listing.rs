@@ -66,7 +66,11 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
         bases: &[&options.directory],
         scratch: &options.scratch,
     };
-    if let Some(tree) = WorkTree::find(&options.source, around.bases)? {
+    options.source.check_given(around.bases)?;
+    // What a project records of its data is more than the data itself.
+    if let Some(tree) = WorkTree::find(&options.source, around.bases)?
+        && !tree.has_commits()
+    {
         return list_work_tree(&tree, options, around);
     }
     let mut source = Source::open(&options.source, None, around, &options.transfer)?;
@@ -125,7 +129,7 @@ pub fn list_source(options: &SourceListOptions) -> Result<Vec<ListEntry>, Projec
     Ok(found.sorted())
 }
 
-/// Lists a directory that Git knows nothing of, as it is now.
+/// Lists a directory as it is now.
 fn list_work_tree(
     tree: &WorkTree,
     options: &SourceListOptions,
@@ -176,7 +180,7 @@ pub fn list_url(options: &UrlListOptions) -> Result<Vec<UrlListEntry>, ProjectEr
         options.root.as_deref(),
         &options.transfer,
     )?;
-    let files = match source.find()? {
+    let files = match source.find_all()? {
         Found::File(file) => {
             let path = options.url.trim_end_matches('/').rsplit('/').next();
             return Ok(vec![UrlListEntry {

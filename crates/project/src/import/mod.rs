@@ -32,6 +32,7 @@ mod url_settings;
 mod url_source;
 mod url_state;
 mod url_version;
+mod url_walk;
 mod work_tree;
 mod worktree_update;
 

@@ -71,6 +71,7 @@ pub fn import(
         bases: &[&options.directory, project.root()],
         scratch: &scratch,
     };
+    options.source.check_given(around.bases)?;
     let mut commit = None;
     let mut taken = None;
     if options.bringing != Bringing::Record {

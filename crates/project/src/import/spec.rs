@@ -1,9 +1,12 @@
 //! The `repo:` of an import: which repository, at which revision, with which settings.
 
+use camino::Utf8Path;
 use indexmap::IndexMap;
 use ketch_dvc::yaml::{Key, Value};
 
-use crate::CommitId;
+use super::ImportError;
+use crate::paths::join;
+use crate::{CommitId, ProjectError, SettingName};
 
 /// Another repository, as a `.dvc` file records it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,6 +65,32 @@ impl SourceSpec {
             }
         }
         self
+    }
+
+    /// Refuses what was given on top where it can mean nothing: a configuration file that is not
+    /// there, and an option that no remote has. `bases` are where a relative path may begin.
+    pub(super) fn check_given(&self, bases: &[&Utf8Path]) -> Result<(), ProjectError> {
+        if let Some(path) = self.config_file()
+            && !bases.iter().any(|base| join(base, path).exists())
+        {
+            return Err(ImportError::NoConfigFile {
+                path: path.to_owned(),
+            }
+            .into());
+        }
+        let sections = self.config_sections();
+        let remotes = sections
+            .iter()
+            .filter(|(section, _)| section.starts_with("remote \""));
+        let in_place = remotes.flat_map(|(_, options)| options.clone());
+        for (option, _) in self.remote_options().into_iter().chain(in_place) {
+            if let Err(ProjectError::UnknownSetting { suggestion, .. }) =
+                SettingName::of_remote("x", &option)
+            {
+                return Err(ImportError::RemoteOption { option, suggestion }.into());
+            }
+        }
+        Ok(())
     }
 
     /// What a dependency's `repo:` says, and the commit it is locked to.

@@ -10,6 +10,7 @@ use ketch_store::remote::{
 use ketch_store::{Cache, Original, Reporter, StoreError};
 
 use super::ImportError;
+use super::url_walk::every_file;
 
 use super::remote_levels::levels_of;
 use super::url_settings::settings_value;
@@ -174,6 +175,14 @@ impl UrlSource {
         match &self.place {
             Place::Local(path) => Some(path),
             Place::Remote { .. } => None,
+        }
+    }
+
+    /// What is there to be listed; of a local directory also what could not be imported.
+    pub(super) fn find_all(&self) -> Result<Found, ProjectError> {
+        match self.local() {
+            Some(path) if path.is_dir() => Ok(Found::Directory(every_file(path)?)),
+            _ => self.find(),
         }
     }
 

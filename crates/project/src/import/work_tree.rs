@@ -1,5 +1,5 @@
-//! Data of a directory that Git knows nothing of: a project that does without Git, or only files.
-//! It is taken as it is now, which is all there is; DVC does the same.
+//! Data of a directory of this machine, taken as it is now, as DVC does. Of one that Git knows
+//! nothing of (a project that does without Git, or only files) that is all there is.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use ketch_store::{Cache, HiddenBy, Reporter, find_in_project};
 use super::address::{Address, shown};
 use super::places::Places;
 use super::taken::{Taken, modern, size};
-use super::tree::inside;
+use super::tree::{SourceTree, inside};
 use super::{ImportError, SourceSpec};
 use crate::snapshot::Snapshot;
 use crate::{Project, ProjectError, RemoteChoice};
@@ -62,30 +62,37 @@ impl Held {
 }
 
 impl WorkTree {
-    /// The directory that `spec` names, if it is one that Git knows nothing of.
+    /// The directory that `spec` names, whether Git knows it or not. What is neither a project nor
+    /// the top of a work tree may be part of one: only Git can tell what belongs to it.
     pub(super) fn find(
         spec: &SourceSpec,
         bases: &[&Utf8Path],
     ) -> Result<Option<Self>, ProjectError> {
-        let Address::Directory(root) = Address::parse(&spec.url, bases)? else {
+        let Some(root) = directory(spec, bases)? else {
             return Ok(None);
         };
-        if spec.revision.is_some() {
+        let project = if root.join(".dvc").is_dir() {
+            Some(Project::open(&root)?)
+        } else if root.join(".git").symlink_metadata().is_ok() || !is_known_to_git(&root) {
+            None
+        } else {
             return Ok(None);
-        }
-        let project = root.join(".dvc").is_dir().then(|| Project::open(&root));
-        let project = match project {
-            Some(Ok(project)) if project.git().is_declined() => Some(project),
-            // What is wrong with it is told where Git is asked.
-            Some(_) => return Ok(None),
-            None if is_known_to_git(&root) => return Ok(None),
-            None => None,
         };
         Ok(Some(Self {
             url: shown(&spec.url),
             root,
             project,
         }))
+    }
+
+    /// Whether it is a project whose data Git's commits record.
+    pub(super) fn has_commits(&self) -> bool {
+        let project = self.project.as_ref();
+        project.is_some_and(|project| !project.git().is_declined())
+    }
+
+    pub(super) fn is_project(&self) -> bool {
+        self.project.is_some()
     }
 
     /// Where the project has its data; nothing of a directory that is none.
@@ -116,12 +123,23 @@ impl WorkTree {
         }
         let place = inside(Utf8Path::new(""), path).ok_or_else(refused)?;
         let here = crate::paths::join(&self.root, &place);
+        let pointer = place.extension() == Some("dvc") && here.is_file();
+        if self.is_project() && (pointer || SourceTree::is_internal(&place)) {
+            return Err(ImportError::Pointer {
+                path: place,
+                url: self.url.clone(),
+            }
+            .into());
+        }
         if here.is_file() {
             return Ok(Found::File(Held::Here(self.checked(&here)?)));
         }
         let mut files = BTreeMap::new();
         if here.is_dir() {
             for file in find_in_project(&here, HiddenBy::Dvc, &|_| true)? {
+                if self.is_project() && SourceTree::is_pointer(&file) {
+                    continue;
+                }
                 let below = file.strip_prefix(&here).unwrap_or(&file).to_string();
                 files.insert(below, Held::Here(self.checked(&file)?));
             }
@@ -246,7 +264,11 @@ impl WorkTree {
     /// A file, unless it is a link that leads out of the directory.
     fn checked(&self, path: &Utf8Path) -> Result<Utf8PathBuf, ProjectError> {
         let real = crate::project::canonical(path)?;
-        if real.starts_with(&self.root) {
+        let cache = self
+            .project
+            .as_ref()
+            .and_then(|project| crate::project::canonical(project.cache().root()).ok());
+        if real.starts_with(&self.root) || cache.is_some_and(|cache| real.starts_with(cache)) {
             return Ok(real);
         }
         Err(ImportError::LinkOut {
@@ -273,6 +295,17 @@ fn files_of(
     };
     let manifest = places.manifest(cache, id, choice)?;
     Ok(manifest.map_or_else(Vec::new, |manifest| manifest.entries().to_vec()))
+}
+
+/// The directory that is meant as it is now, if it is one of this machine.
+fn directory(spec: &SourceSpec, bases: &[&Utf8Path]) -> Result<Option<Utf8PathBuf>, ProjectError> {
+    if spec.revision.is_some() {
+        return Ok(None);
+    }
+    Ok(match Address::parse(&spec.url, bases)? {
+        Address::Directory(root) => Some(root),
+        Address::Url(_) => None,
+    })
 }
 
 /// Whether it is in a work tree of Git's, or a bare repository.

@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 use ketch_project::{
-    DataChanges, DataStatusOptions, Depth, NotInRemoteOptions, RemoteLook, data_status,
+    DataChanges, DataStatusOptions, Depth, NotInRemoteOptions, RemoteLook, Strangers, data_status,
 };
 use owo_colors::OwoColorize as _;
 
@@ -73,6 +73,12 @@ pub(super) fn run(
     let project = open_project(settings, printer)?;
     let options = DataStatusOptions {
         targets: data_targets(&project, settings, &targets),
+        // DVC takes them for filters.
+        strangers: if printer.speaks_dvc() {
+            Strangers::Left
+        } else {
+            Strangers::Refused
+        },
         depth: if granular {
             Depth::Files
         } else {

@@ -41,9 +41,9 @@ struct HookArgs {
 }
 
 impl GitHookArgs {
-    /// Whether it comes to a checkout.
-    pub(crate) fn restores(&self) -> bool {
-        matches!(self.call, Call::Hook(Hook::PostCheckout(_)))
+    /// Whether it only looks and pushes: it neither restores nor merges anything.
+    pub(crate) fn checks(&self) -> bool {
+        matches!(self.call, Call::Hook(Hook::PreCommit(_) | Hook::PrePush(_)))
     }
 }
 
@@ -78,7 +78,7 @@ fn run_hook(
         Hook::PostCheckout(HookArgs { arguments }) => {
             let kind = settings.checkout_kind.as_ref().or(arguments.get(2));
             // `1` where another commit was checked out, and not only a file.
-            if kind.is_none_or(|kind| kind != "1") {
+            if kind.is_none_or(|kind| kind != "1") || project.git().is_declined() {
                 return Ok(ExitStatus::Success);
             }
             // In the middle of a rebase a checkout that fails would do harm.

@@ -48,9 +48,9 @@ impl RemoteArgs {
         self.remote.is_some()
     }
 
-    /// Whether other commits were asked for.
-    pub(crate) fn has_history(&self) -> bool {
-        self.history() != History::Workspace
+    /// Whether anything was asked for that only remotes have to do with.
+    pub(crate) fn is_anything(&self) -> bool {
+        self.is_named() || self.jobs.is_some() || self.history() != History::Workspace
     }
 
     fn history(&self) -> History {
