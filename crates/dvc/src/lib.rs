@@ -39,5 +39,8 @@ pub use lock_file::LockFile;
 pub use manifest::{Manifest, ManifestEntry};
 pub use object_id::ObjectId;
 pub use output_entry::OutputEntry;
-pub use pipeline::{OutputKind, OutputSpec, ParamSpec, PipelineFile, StageSpec};
+pub use pipeline::{
+    BooleanOptions, ListOptions, OptionStyle, OutputKind, OutputSpec, ParamSpec, PipelineFile,
+    StageSpec, TemplateFiles,
+};
 pub use stage_lock::StageLock;

@@ -83,6 +83,18 @@ impl<'t> Source<'t> {
             .collect()
     }
 
+    /// The texts in a list that must be there.
+    pub(crate) fn list_of_strings(
+        self,
+        node: &Node,
+        what: &str,
+    ) -> Result<Vec<String>, FormatError> {
+        self.list(node, what)?
+            .iter()
+            .map(|item| self.string(item, what))
+            .collect()
+    }
+
     pub(crate) fn boolean(self, node: &Node, what: &str) -> Result<bool, FormatError> {
         node.scalar().and_then(yaml::Value::as_bool).ok_or_else(|| {
             self.wrong_kind(node, what, "`true` or `false`")

@@ -24,15 +24,16 @@ pub enum Change {
     Command,
     /// A parameter has another value, is new or is gone.
     Parameter {
+        /// Relative to the root.
         file: Utf8PathBuf,
         /// Dotted.
         key: String,
         before: Option<String>,
         after: Option<String>,
     },
-    /// A dependency differs.
+    /// A dependency differs; its path is relative to the root.
     Dependency { path: String, state: FileState },
-    /// An output differs.
+    /// An output differs; its path is relative to the root.
     Output { path: String, state: FileState },
     /// A stage before this one will run; only in a dry run.
     Upstream { stage: String },
@@ -152,14 +153,15 @@ pub(crate) fn inspect(
             if recorded.command != now.command {
                 changes.push(Change::Command);
             }
-            compare_parameters(&recorded.params, &now.params, &mut changes);
+            let file = |path: &str| shown(project, stage, path).into();
+            compare_parameters(&recorded.params, &now.params, &file, &mut changes);
             for dependency in &now.deps {
                 let before = recorded
                     .deps
                     .iter()
                     .find(|known| known.path == dependency.path);
                 if let Some(state) = compare(before, dependency) {
-                    let path = dependency.path.clone();
+                    let path = shown(project, stage, &dependency.path);
                     changes.push(Change::Dependency { path, state });
                 }
             }
@@ -191,7 +193,7 @@ pub(crate) fn inspect(
                 restorable.push(known.clone());
             }
             (Some(state), _) => changes.push(Change::Output {
-                path: out.path.clone(),
+                path: shown(project, stage, &out.path),
                 state,
             }),
             (None, None) => {}
@@ -203,6 +205,11 @@ pub(crate) fn inspect(
         restorable,
         unsaved,
     })
+}
+
+/// A path of a stage, for people: relative to the root.
+pub(crate) fn shown(project: &Project, stage: &Stage, path: &str) -> String {
+    project.shown(&stage.resolve(path)).into_string()
 }
 
 fn known_id<'e>(entries: &'e [OutputEntry], path: &str) -> Option<&'e ObjectId> {
@@ -220,7 +227,12 @@ fn compare(recorded: Option<&OutputEntry>, now: &OutputEntry) -> Option<FileStat
     }
 }
 
-fn compare_parameters(before: &Parameters, now: &Parameters, changes: &mut Vec<Change>) {
+fn compare_parameters(
+    before: &Parameters,
+    now: &Parameters,
+    shown: &dyn Fn(&str) -> Utf8PathBuf,
+    changes: &mut Vec<Change>,
+) {
     let empty = IndexMap::new();
     for (file, values) in now {
         let known = before.get(file).unwrap_or(&empty);
@@ -229,7 +241,7 @@ fn compare_parameters(before: &Parameters, now: &Parameters, changes: &mut Vec<C
             let (before, after) = (known.get(key), values.get(key));
             if before != after {
                 changes.push(Change::Parameter {
-                    file: file.into(),
+                    file: shown(file),
                     key: key.to_string(),
                     before: before.map(show_value),
                     after: after.map(show_value),

@@ -56,10 +56,10 @@ pub fn changed_files(
     }
     let from = git.resolve(options.from.as_deref().unwrap_or("HEAD"))?;
     let to = options.to.as_ref().map(|to| git.resolve(to)).transpose()?;
-    let mut blobs = Blobs::default();
-    let before = Snapshot::of_commit(project, &from, &mut blobs)?.outputs()?;
+    let blobs = Blobs::default();
+    let before = Snapshot::of_commit(project, &from, &blobs)?.outputs()?;
     let now = match &to {
-        Some(to) => Snapshot::of_commit(project, to, &mut blobs)?.outputs()?,
+        Some(to) => Snapshot::of_commit(project, to, &blobs)?.outputs()?,
         None => Snapshot::of_workspace(project)?.outputs()?,
     };
     let both: Vec<Recorded> = before.iter().chain(&now).cloned().collect();

@@ -9,7 +9,7 @@ use crate::content::{self, is_cached, relink, restore};
 use crate::import::{Undownloaded, undownloaded};
 use crate::inside::{Part, PartialCheckout};
 use crate::paths::join;
-use crate::stage::{Index, check_place};
+use crate::stage::{Index, answers_to, check_place};
 use crate::trash::{keep_unsaved, move_there};
 use crate::versioned::manifest_of;
 use crate::{Project, ProjectError};
@@ -199,7 +199,7 @@ fn wanted(
         let path = join(project.root(), target);
         let one = std::slice::from_ref(target);
         let known = all.iter().any(|(names, out, entry)| {
-            names.contains(target)
+            names.iter().any(|name| answers_to(name, target))
                 || *out == path
                 || Part::below(project, out, entry.md5.as_ref(), one).is_some()
         });
@@ -214,9 +214,10 @@ fn wanted(
     }
     let chosen = |names: &[String], out: &Utf8Path| {
         targets.is_empty()
-            || targets
-                .iter()
-                .any(|target| names.contains(target) || join(project.root(), target) == out)
+            || targets.iter().any(|target| {
+                names.iter().any(|name| answers_to(name, target))
+                    || join(project.root(), target) == out
+            })
     };
     Ok(all
         .into_iter()

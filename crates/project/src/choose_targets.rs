@@ -129,6 +129,7 @@ fn nodes(project: &Project, index: &Index) -> Vec<Node> {
         let shown = outs.iter().map(|out| project.shown(out).into_string());
         Node {
             names: std::iter::once(stage.address.clone())
+                .chain(stage.group_address())
                 .chain(shown)
                 .collect(),
             file: stage.file.clone(),

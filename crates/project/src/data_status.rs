@@ -94,7 +94,7 @@ pub fn data_status(
     let head = project.git().head()?;
     let now = Snapshot::of_workspace(project)?.outputs()?;
     let before = match &head {
-        Some(head) => Snapshot::of_commit(project, head, &mut Blobs::default())?.outputs()?,
+        Some(head) => Snapshot::of_commit(project, head, &Blobs::default())?.outputs()?,
         None => Vec::new(),
     };
     let mut committed = Tree::recorded(project, &before, options.depth);

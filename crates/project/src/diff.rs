@@ -83,10 +83,10 @@ pub fn diff(
     if to.as_ref() == Some(&from) {
         return Ok(DiffReport::default());
     }
-    let mut blobs = Blobs::default();
-    let before = Snapshot::of_commit(project, &from, &mut blobs)?.outputs()?;
+    let blobs = Blobs::default();
+    let before = Snapshot::of_commit(project, &from, &blobs)?.outputs()?;
     let now = match &to {
-        Some(to) => Snapshot::of_commit(project, to, &mut blobs)?.outputs()?,
+        Some(to) => Snapshot::of_commit(project, to, &blobs)?.outputs()?,
         None => Snapshot::of_workspace(project)?.outputs()?,
     };
     let mut old = Tree::recorded(project, &before, Depth::Files);

@@ -223,6 +223,13 @@ pub enum ProjectError {
     )]
     FrozenElsewhere { file: Utf8PathBuf, stage: String },
 
+    #[error("stage `{stage}` is one of those that `{group}` makes in `{file}`")]
+    Generated {
+        stage: String,
+        group: String,
+        file: Utf8PathBuf,
+    },
+
     #[error("`{file}` has no list `repos` that something can be added to")]
     NoHookList { file: Utf8PathBuf },
 
@@ -372,6 +379,9 @@ impl ProjectError {
             }
             Self::NotEditable { file, .. } => format!("remove it from `{file}` by hand"),
             Self::FrozenElsewhere { file, .. } => format!("change it in `{file}` by hand"),
+            Self::Generated { group, file, .. } => {
+                format!("change `{group}` in `{file}` by hand: it stands for all of them")
+            }
             Self::NoHookList { file } => {
                 format!("make `repos` in `{file}` a list, or move the file away")
             }

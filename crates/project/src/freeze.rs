@@ -6,7 +6,7 @@ use ketch_store::write_atomically;
 use serde::Serialize;
 
 use crate::paths::join;
-use crate::stage::Index;
+use crate::stage::{Index, answers_to};
 use crate::{Project, ProjectError};
 
 /// Whether what it depends on counts.
@@ -98,11 +98,12 @@ fn find(project: &Project, index: &Index, target: &str) -> Result<Target, Projec
     if path.extension() == Some("dvc") && path.is_file() {
         return Ok(Target::File(path));
     }
-    let named = |address: &str| {
-        // `dvc.yaml:train` is another name of `train`.
-        address == target || target.strip_prefix("dvc.yaml:") == Some(address)
-    };
-    if let Some(stage) = index.stages.iter().find(|stage| named(&stage.address)) {
+    if let Some(stage) = index
+        .stages
+        .iter()
+        .find(|stage| answers_to(&stage.address, target))
+    {
+        stage.refuse_generated(project)?;
         return Ok(Target::Stage(stage.file.clone(), stage.name.clone()));
     }
     match index.data.iter().find(|data| data.path == path) {

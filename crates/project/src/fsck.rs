@@ -78,7 +78,7 @@ pub fn fsck(
     };
     let mut snapshots = vec![Snapshot::of_workspace(project)?];
     if let Some(head) = project.git().head()? {
-        snapshots.push(Snapshot::of_commit(project, &head, &mut Blobs::default())?);
+        snapshots.push(Snapshot::of_commit(project, &head, &Blobs::default())?);
     }
     let objects = all(project)?;
     let ids: Vec<ObjectId> = objects.keys().cloned().collect();

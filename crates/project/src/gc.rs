@@ -246,7 +246,7 @@ impl Marking {
         let mut uses = Uses::new();
         let git = project.git();
         let mut commits: BTreeSet<String> = BTreeSet::new();
-        let mut blobs = Blobs::default();
+        let blobs = Blobs::default();
         for one in keep {
             commits.extend(listed(git, one)?);
         }
@@ -257,7 +257,7 @@ impl Marking {
                 Err(ProjectError::UnknownRevision { .. }) => continue,
                 Err(error) => return Err(error),
             };
-            let added = Snapshot::of_commit(project, &commit, &mut blobs)
+            let added = Snapshot::of_commit(project, &commit, &blobs)
                 .and_then(|snapshot| add_uses(project, &snapshot, Damaged::Refuse, &mut uses));
             match (added, self.failed) {
                 (Ok(()), _) => {}

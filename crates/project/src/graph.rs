@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
-use crate::stage::{Index, Stage};
+use crate::stage::{Index, Stage, answers_to};
 use crate::{Project, ProjectError};
 
 /// The stages as nodes, by their place in the index; an edge leads to what a stage needs.
@@ -158,12 +158,6 @@ pub(crate) fn wanted_stages(
     index: &Index,
     targets: &[String],
 ) -> Result<Vec<usize>, ProjectError> {
-    let place = |stage: &Stage| {
-        index
-            .stages
-            .iter()
-            .position(|other| other.address == stage.address)
-    };
     if targets.is_empty() {
         let root_file = project.root().join("dvc.yaml");
         let at_root = |stage: &Stage| stage.file == root_file;
@@ -187,7 +181,17 @@ pub(crate) fn wanted_stages(
                 .filter(|(_, stage)| stage.file == file);
             wanted.extend(in_file.map(|(place, _)| place));
         } else {
-            wanted.extend(place(index.stage(project, target)?));
+            let stages = index.stages.iter().enumerate();
+            let named: Vec<usize> = stages
+                .filter(|(_, stage)| answers_to(&stage.address, target))
+                .map(|(place, _)| place)
+                .collect();
+            if named.is_empty() {
+                let owner = index.stage(project, target)?.address.clone();
+                let is_owner = |stage: &Stage| stage.address == owner;
+                wanted.extend(index.stages.iter().position(is_owner));
+            }
+            wanted.extend(named);
         }
     }
     Ok(wanted)

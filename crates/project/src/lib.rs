@@ -59,6 +59,7 @@ mod snapshot;
 mod stage;
 mod status;
 mod suggest;
+mod templates;
 mod transfer;
 mod trash;
 mod tree;

@@ -69,7 +69,7 @@ pub fn list(project: &Project, options: &ListOptions) -> Result<Vec<ListEntry>, 
     let (outputs, mut files) = match &options.revision {
         Some(revision) => {
             let commit = git.resolve(revision)?;
-            let snapshot = Snapshot::of_commit(project, &commit, &mut Blobs::default())?;
+            let snapshot = Snapshot::of_commit(project, &commit, &Blobs::default())?;
             (snapshot.outputs()?, of_commit(project, &commit)?)
         }
         None => (

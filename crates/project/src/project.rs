@@ -1,7 +1,7 @@
 //! A project: a directory with a `.dvc` in it, in a Git work tree unless it does without.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::Config;
+use ketch_dvc::{BooleanOptions, Config, ListOptions, OptionStyle};
 use ketch_store::{
     Cache, HiddenBy, LinkKind, Neighbours, RepoLock, StateIndex, StoreError, find_in_project,
     remove_leftovers, write_atomically,
@@ -31,6 +31,7 @@ pub struct Project {
     git: Git,
     config: ProjectConfig,
     autostage: bool,
+    template_options: OptionStyle,
     shared: SharedSettings,
     patience: Patience,
     /// Another project's, where this one is a work tree without its own.
@@ -117,6 +118,7 @@ impl Project {
                 .with_state(StateIndex::open(root.join(STATE_INDEX), &root)),
             config: ProjectConfig::load(&root)?,
             autostage: settings.autostage && !git.is_declined(),
+            template_options: settings.template_options,
             shared,
             patience,
             git,
@@ -212,6 +214,11 @@ impl Project {
         }
     }
 
+    /// How a mapping in a stage's command becomes options (`parsing` in DVC's settings).
+    pub(crate) fn template_options(&self) -> OptionStyle {
+        self.template_options
+    }
+
     /// Whether DVC's `core.autostage` asks to `git add` what was written.
     pub fn autostage(&self) -> bool {
         self.autostage
@@ -242,6 +249,7 @@ struct DvcSettings {
     cache_directory: Utf8PathBuf,
     links: Vec<LinkKind>,
     autostage: bool,
+    template_options: OptionStyle,
     git: Uses,
 }
 
@@ -260,6 +268,7 @@ impl DvcSettings {
             cache_directory: directory.join("cache"),
             links: LinkKind::DEFAULT.to_vec(),
             autostage: false,
+            template_options: OptionStyle::default(),
             git: Uses::Git,
         };
         let own = ["config", "config.local"].map(|name| directory.join(name));
@@ -277,6 +286,18 @@ impl DvcSettings {
             }
             if let Some(value) = config.get("core", "autostage") {
                 settings.autostage = value.eq_ignore_ascii_case("true");
+            }
+            if let Some(value) = config.get("parsing", "bool") {
+                settings.template_options.booleans = match value {
+                    "boolean_optional" => BooleanOptions::BooleanOptional,
+                    _ => BooleanOptions::StoreTrue,
+                };
+            }
+            if let Some(value) = config.get("parsing", "list") {
+                settings.template_options.lists = match value {
+                    "append" => ListOptions::Append,
+                    _ => ListOptions::Nargs,
+                };
             }
             if let Some(value) = config.get("core", "no_scm") {
                 settings.git = if value.eq_ignore_ascii_case("true") {

@@ -9,7 +9,7 @@ use crate::change::{Change, inspect};
 use crate::content::{self, Content, is_cached, save_as, save_unlinked};
 use crate::partial::keep_absent;
 use crate::paths::join;
-use crate::stage::{Index, Stage, TrackedData, read_lock};
+use crate::stage::{Index, Stage, TrackedData, answers_to, read_lock};
 use crate::versioned::keep_versions;
 use crate::{Project, ProjectError, gitignore, run_cache};
 
@@ -106,8 +106,9 @@ pub fn record_as(
     }
     for stage in &index.stages {
         let outs: Vec<_> = stage.outputs().map(|(_, path)| path).collect();
-        if wanted(&|target| stage.address == target || outs.contains(&join(project.root(), target)))
-        {
+        if wanted(&|target| {
+            answers_to(&stage.address, target) || outs.contains(&join(project.root(), target))
+        }) {
             let inspection = inspect(project, &index, stage, reporter)?;
             refuse(stage, &inspection.changes, options.inputs)?;
             stages.push((stage, inspection.now));

@@ -1,11 +1,11 @@
 //! No longer tracking data, or a stage.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::PipelineFile;
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
-use crate::stage::{Index, Stage, read_lock};
+use crate::stage::{Index, Stage, answers_to, read_lock};
+use crate::templates::parse_in_workspace;
 use crate::trash::keep_unsaved;
 use crate::{Project, ProjectError, gitignore, paths};
 
@@ -129,7 +129,12 @@ fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Target<
             .collect();
         return Ok(Target::File(path, outputs));
     }
-    if let Some(stage) = index.stages.iter().find(|stage| stage.address == target) {
+    if let Some(stage) = index
+        .stages
+        .iter()
+        .find(|stage| answers_to(&stage.address, target))
+    {
+        stage.refuse_generated(project)?;
         return Ok(Target::Stage(stage, without(project, stage)?));
     }
     match index.data.iter().find(|data| data.path == path) {
@@ -149,7 +154,7 @@ fn without(project: &Project, stage: &Stage) -> Result<String, ProjectError> {
         file: shown.clone(),
         stage: stage.name.clone(),
     };
-    let before = PipelineFile::parse(&text, shown.as_str())?;
+    let before = parse_in_workspace(project, &stage.file, &text)?;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     // The index may be of an earlier text: another stage of the file was removed meanwhile.
     let spec = before.stages.get(&stage.name).ok_or_else(not_editable)?;
@@ -178,7 +183,7 @@ fn without(project: &Project, stage: &Stage) -> Result<String, ProjectError> {
         }
     }
     let rest = rest.concat();
-    let after = PipelineFile::parse(&rest, shown.as_str()).map_err(|_| not_editable())?;
+    let after = parse_in_workspace(project, &stage.file, &rest).map_err(|_| not_editable())?;
     let names = before.stages.keys().filter(|name| **name != stage.name);
     if names.eq(after.stages.keys()) && before.metrics == after.metrics {
         Ok(rest)

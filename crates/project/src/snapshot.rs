@@ -1,11 +1,15 @@
 //! What the files of DVC record, in the work tree or at a commit.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::{DvcFile, LockFile, OutputEntry, PipelineFile};
+use ketch_dvc::{DvcFile, LockFile, OptionStyle, OutputEntry, PipelineFile};
 
 use crate::paths::{is_url, join};
+use crate::templates::{parse_pipeline, read_in};
 use crate::{CommitId, Project, ProjectError};
 
 /// One output that is kept in the cache, and where it is recorded.
@@ -22,25 +26,49 @@ pub(crate) struct Recorded {
 }
 
 /// Every `.dvc` file, `dvc.yaml` and `dvc.lock` of one state of the project, as text.
-#[derive(Debug)]
-pub(crate) struct Snapshot {
+pub(crate) struct Snapshot<'p> {
     /// By path relative to the root.
     files: Vec<(Utf8PathBuf, String)>,
+    /// Reads any other file of that state, by path relative to the root.
+    read: Reader<'p>,
+    options: OptionStyle,
 }
+
+/// Gives the text of a file, or nothing where it is not there.
+type Reader<'p> = Box<dyn Fn(&Utf8Path) -> io::Result<Option<String>> + 'p>;
 
 /// Texts that were read out of Git, by the id of their blob: most files are the same in most
 /// commits.
-#[derive(Debug, Default)]
-pub(crate) struct Blobs(HashMap<String, String>);
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Blobs(Rc<RefCell<HashMap<String, String>>>);
 
-impl Snapshot {
-    /// Of files that were read already, by path relative to their project's root.
-    pub(crate) fn of_files(files: Vec<(Utf8PathBuf, String)>) -> Self {
-        Self { files }
+impl Blobs {
+    fn text(&self, project: &Project, id: &str) -> Result<String, ProjectError> {
+        if let Some(text) = self.0.borrow().get(id) {
+            return Ok(text.clone());
+        }
+        let text = project.git().run(&["cat-file", "blob", id])?;
+        self.0.borrow_mut().insert(id.to_owned(), text.clone());
+        Ok(text)
+    }
+}
+
+impl<'p> Snapshot<'p> {
+    /// Of files that were read already, by path relative to their project's root; `read` gives the
+    /// text of any other.
+    pub(crate) fn of_files(
+        files: Vec<(Utf8PathBuf, String)>,
+        read: impl Fn(&Utf8Path) -> io::Result<Option<String>> + 'p,
+    ) -> Self {
+        Self {
+            files,
+            read: Box::new(read),
+            options: OptionStyle::default(),
+        }
     }
 
     /// The work tree as it is now.
-    pub(crate) fn of_workspace(project: &Project) -> Result<Self, ProjectError> {
+    pub(crate) fn of_workspace(project: &'p Project) -> Result<Self, ProjectError> {
         let files = project
             .find_files(&is_ours)?
             .into_iter()
@@ -49,31 +77,29 @@ impl Snapshot {
                 Ok((project.shown(&path), text))
             })
             .collect::<Result<_, ProjectError>>()?;
-        Ok(Self { files })
+        Ok(Self {
+            files,
+            read: Box::new(|path| read_in(project.root(), path)),
+            options: project.template_options(),
+        })
     }
 
     /// A commit, without nested projects.
     pub(crate) fn of_commit(
-        project: &Project,
+        project: &'p Project,
         commit: &CommitId,
-        blobs: &mut Blobs,
+        blobs: &Blobs,
     ) -> Result<Self, ProjectError> {
         let listing = project
             .git()
             .run(&["ls-tree", "-r", "-z", commit.as_str()])?;
         let mut found = Vec::new();
         let mut nested: Vec<&str> = Vec::new();
-        for line in listing.split('\0') {
-            let Some((facts, path)) = line.split_once('\t') else {
-                continue;
-            };
+        for (path, id) in plain_files(&listing) {
             if let Some((home, _)) = path.split_once("/.dvc/") {
                 nested.push(home);
             }
-            let mut facts = facts.split(' ');
-            let (mode, _, id) = (facts.next(), facts.next(), facts.next());
-            let plain = mode.is_some_and(|mode| mode.starts_with("100"));
-            if let Some(id) = id.filter(|_| plain && is_ours(path.into())) {
+            if let Some(id) = id.filter(|_| is_ours(path.into())) {
                 found.push((path, id));
             }
         }
@@ -83,16 +109,21 @@ impl Snapshot {
             if path.starts_with(".dvc") || nested.iter().any(|home| path.starts_with(home)) {
                 continue;
             }
-            let text = if let Some(text) = blobs.0.get(id) {
-                text.clone()
-            } else {
-                let text = project.git().run(&["cat-file", "blob", id])?;
-                blobs.0.insert(id.to_owned(), text.clone());
-                text
-            };
-            files.push((path.to_owned(), text));
+            files.push((path.to_owned(), blobs.text(project, id)?));
         }
-        Ok(Self { files })
+        let blobs = blobs.clone();
+        let read = move |path: &Utf8Path| {
+            let mut plain = plain_files(&listing);
+            match plain.find(|(known, _)| *known == path) {
+                Some((_, Some(id))) => blobs.text(project, id).map(Some).map_err(io::Error::other),
+                _ => Ok(None),
+            }
+        };
+        Ok(Self {
+            files,
+            read: Box::new(read),
+            options: project.template_options(),
+        })
     }
 
     /// The outputs that the project has, each with what is recorded of it.
@@ -144,9 +175,13 @@ impl Snapshot {
             .filter(|(file, _)| file.file_name() == Some("dvc.yaml"))
             .map(|(file, text)| {
                 let home = file.parent().unwrap_or(Utf8Path::new(""));
-                Ok((home.to_owned(), PipelineFile::parse(text, file.as_str())?))
+                Ok((home.to_owned(), self.pipeline(file, text)?))
             })
             .collect()
+    }
+
+    fn pipeline(&self, file: &Utf8Path, text: &str) -> Result<PipelineFile, ProjectError> {
+        parse_pipeline(file, text, &self.read, self.options)
     }
 
     fn add_stages(
@@ -155,7 +190,7 @@ impl Snapshot {
         text: &str,
         outputs: &mut Vec<Recorded>,
     ) -> Result<(), ProjectError> {
-        let pipeline = PipelineFile::parse(text, file.as_str())?;
+        let pipeline = self.pipeline(file, text)?;
         let lock_path = file.with_extension("lock");
         let lock = match self.files.iter().find(|(path, _)| *path == lock_path) {
             Some((path, text)) => LockFile::parse(text, path.as_str())?,
@@ -193,6 +228,17 @@ impl Snapshot {
         }
         Ok(())
     }
+}
+
+/// The paths of a listing by `git ls-tree -z`, with the ids of those that are files.
+fn plain_files(listing: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+    listing.split('\0').filter_map(|line| {
+        let (facts, path) = line.split_once('\t')?;
+        let mut facts = facts.split(' ');
+        let (mode, _, id) = (facts.next(), facts.next(), facts.next());
+        let is_plain = mode.is_some_and(|mode| mode.starts_with("100"));
+        Some((path, id.filter(|_| is_plain)))
+    })
 }
 
 /// What a `.dvc` file tracks in the project, by path relative to the root.

@@ -6,6 +6,7 @@ use ketch_dvc::{DvcFile, LockFile, OutputEntry, OutputSpec, PipelineFile, StageL
 
 use crate::paths::{is_url, join, overlap, read_if_there, relative};
 use crate::suggest::nearest;
+use crate::templates::parse_in_workspace;
 use crate::{Project, ProjectError};
 
 /// One stage of a pipeline.
@@ -23,10 +24,39 @@ pub struct Stage {
     pub spec: StageSpec,
 }
 
+/// Whether a stage is meant by a name: its own, that of the `foreach` or `matrix` that makes it, or
+/// `dvc.yaml:` and one of these for the root's file.
+pub(crate) fn answers_to(address: &str, name: &str) -> bool {
+    let name = name.strip_prefix("dvc.yaml:").unwrap_or(name);
+    address == name
+        || address
+            .rsplit_once('@')
+            .is_some_and(|(group, _)| group == name)
+}
+
 impl Stage {
+    /// The name of the `foreach` or `matrix` that makes it.
+    pub(crate) fn group_address(&self) -> Option<String> {
+        self.spec.group.as_ref()?;
+        let (group, _) = self.address.rsplit_once('@')?;
+        Some(group.to_owned())
+    }
+
     /// What it is called in messages.
     pub(crate) fn shown(&self) -> String {
         format!("stage `{}`", self.address)
+    }
+
+    /// What is written of it is written of all the stages that a `foreach` or `matrix` makes.
+    pub(crate) fn refuse_generated(&self, project: &Project) -> Result<(), ProjectError> {
+        match &self.spec.group {
+            None => Ok(()),
+            Some(group) => Err(ProjectError::Generated {
+                stage: self.name.clone(),
+                group: group.clone(),
+                file: project.shown(&self.file),
+            }),
+        }
     }
 
     /// The absolute place of one of its paths.
@@ -87,7 +117,7 @@ impl Index {
             let text = fs_err::read_to_string(&file)?;
             let shown = project.shown(&file);
             if file.file_name() == Some("dvc.yaml") {
-                index.add_pipeline(project, &file, &PipelineFile::parse(&text, shown.as_str())?)?;
+                index.add_pipeline(project, &file, &parse_in_workspace(project, &file, &text)?)?;
             } else {
                 index.add_data(&file, DvcFile::parse(&text, shown.as_str())?);
             }
@@ -106,7 +136,11 @@ impl Index {
 
     /// The stage of this address, or that makes this path (or something around it).
     pub fn stage(&self, project: &Project, target: &str) -> Result<&Stage, ProjectError> {
-        if let Some(stage) = self.stages.iter().find(|stage| stage.address == target) {
+        if let Some(stage) = self
+            .stages
+            .iter()
+            .find(|stage| answers_to(&stage.address, target))
+        {
             return Ok(stage);
         }
         let path = join(project.root(), target);

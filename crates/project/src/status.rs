@@ -5,11 +5,11 @@ use ketch_dvc::ObjectId;
 use ketch_store::Reporter;
 use serde::Serialize;
 
-use crate::change::{Change, FileState, inspect};
+use crate::change::{Change, FileState, inspect, shown};
 use crate::content::{self, is_cached};
 use crate::import::{Undownloaded, is_edited, undownloaded};
 use crate::paths::join;
-use crate::stage::{Index, Stage};
+use crate::stage::{Index, Stage, answers_to};
 use crate::{Project, ProjectError};
 
 /// What to look at.
@@ -111,20 +111,21 @@ pub fn status_of(
     for stage in &index.stages {
         if !wanted(&|target| {
             let place = join(project.root(), target);
-            stage.address == target || stage.outputs().any(|(_, out)| place.starts_with(out))
+            answers_to(&stage.address, target)
+                || stage.outputs().any(|(_, out)| place.starts_with(out))
         }) {
             continue;
         }
         let inspection = inspect(project, &index, stage, reporter)?;
         let mut changes = inspection.changes;
         changes.extend(inspection.restorable.into_iter().map(|out| Change::Output {
-            path: out.path,
+            path: shown(project, stage, &out.path),
             state: FileState::Missing,
         }));
         stages.push(StageStatus {
             stage: stage.address.clone(),
             parts: if changes.contains(&Change::NeverRun) {
-                parts(stage)
+                parts(project, stage)
             } else {
                 Vec::new()
             },
@@ -183,7 +184,7 @@ pub fn status_of(
 }
 
 /// What a stage that never ran reads and makes, each as DVC calls it: there or not.
-fn parts(stage: &Stage) -> Vec<Change> {
+fn parts(project: &Project, stage: &Stage) -> Vec<Change> {
     let state = |path: &str| {
         if stage.resolve(path).exists() {
             FileState::Modified
@@ -192,15 +193,15 @@ fn parts(stage: &Stage) -> Vec<Change> {
         }
     };
     let deps = stage.spec.deps.iter().map(|path| Change::Dependency {
-        path: path.clone(),
+        path: shown(project, stage, path),
         state: state(path),
     });
     let params = stage.spec.params.iter().map(|params| Change::Dependency {
-        path: params.file.clone(),
+        path: shown(project, stage, &params.file),
         state: FileState::New,
     });
     let outs = stage.spec.outs.iter().map(|out| Change::Output {
-        path: out.path.clone(),
+        path: shown(project, stage, &out.path),
         state: state(&out.path),
     });
     deps.chain(params).chain(outs).collect()
@@ -221,6 +222,6 @@ fn lost(project: &Project, index: &Index, stage: &Stage) -> Vec<String> {
         .outs
         .iter()
         .filter(|out| cached(&out.path) && out.md5.is_some() && !is_cached(project, out))
-        .map(|out| out.path.clone())
+        .map(|out| shown(project, stage, &out.path))
         .collect()
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
 use super::json::{text_key, to_json};
+use super::python;
 use super::read::{Format, lookup, parse};
 use crate::FormatError;
 use crate::schema::nearest;
@@ -29,10 +30,12 @@ pub fn set_in_text(
         return Err(missing(file_name, &before, dotted));
     }
     let path: Vec<&str> = dotted.split('.').collect();
-    let changed = match Format::of(file_name)? {
+    let changed = match Format::of(file_name) {
         Format::Yaml => yaml::set_at(text, &yaml::parse(text, file_name)?, &path, value),
         Format::Json => set_json(text, &path, value),
         Format::Toml => set_toml(text, &path, value),
+        Format::Python => python::range_of(text, &path)
+            .and_then(|range| splice(text, range, &python::literal(value)?)),
     };
     let mut expected = before;
     replace(&mut expected, &path, value.clone());

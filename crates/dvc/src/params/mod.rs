@@ -1,7 +1,8 @@
-//! Parameter files: YAML, JSON and TOML, by the file's extension.
+//! Parameter files: YAML, JSON, TOML and Python, by the file's extension.
 
 mod edit;
 mod json;
+mod python;
 mod read;
 
 pub use edit::set_in_text;

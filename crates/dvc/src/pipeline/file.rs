@@ -3,10 +3,10 @@
 use indexmap::IndexMap;
 
 use super::stage::StageSpec;
-use super::template::{literal_strings, literal_value, not_read_yet};
+use super::template::{self, Resolver, TemplateFiles};
 use crate::FormatError;
 use crate::schema::Source;
-use crate::yaml::Value;
+use crate::yaml::{Node, Value};
 
 /// A `dvc.yaml` file.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -36,66 +36,121 @@ const PLOT_KEYS: &[&str] = &["x", "y", "x_label", "y_label", "title", "template"
 const ARTIFACT_KEYS: &[&str] = &["path", "desc", "type", "labels", "meta"];
 
 impl PipelineFile {
-    /// Reads a `dvc.yaml`; `source_name` is what errors call it.
-    ///
-    /// `\${` in a value becomes `${`. Templates (`vars`, `foreach`, `matrix` and `${…}`) are not
-    /// read yet and are an error where they stand, so that no half-read command runs.
+    /// Reads a `dvc.yaml` whose templates name nothing but what stands in it.
     ///
     /// # Errors
     ///
-    /// On what is no YAML, and on anything DVC's closed schema does not have.
+    /// As [`parse_with`](Self::parse_with).
     pub fn parse(text: &str, source_name: &str) -> Result<Self, FormatError> {
+        Self::parse_with(text, source_name, TemplateFiles::NONE)
+    }
+
+    /// Reads a `dvc.yaml` and fills in its templates; `source_name` is what errors call it.
+    ///
+    /// # Errors
+    ///
+    /// On what is no YAML, on anything DVC's closed schema does not have, and on a template that
+    /// names what is not there.
+    pub fn parse_with(
+        text: &str,
+        source_name: &str,
+        files: TemplateFiles<'_>,
+    ) -> Result<Self, FormatError> {
         let (source, root) = Source::parse(text, source_name)?;
+        let entries = source.entries(&root, "dvc.yaml")?;
+        if let Some(entry) = entries.iter().find(|entry| !KEYS.contains(&&*entry.key)) {
+            return Err(source.unknown_key(entry, "dvc.yaml", KEYS));
+        }
+        let resolver = Resolver::new(source, root.get("vars"), files)?;
         let mut file = Self::default();
-        for entry in source.entries(&root, "dvc.yaml")? {
+        for entry in entries {
             let (key, node) = (entry.key.as_str(), &entry.value);
             match key {
-                "stages" => {
-                    for stage in source.mapping(node, key)? {
-                        file.stages
-                            .insert(stage.key.to_string(), StageSpec::read(source, stage)?);
-                    }
-                }
-                "metrics" => file.metrics = literal_strings(source, node, key)?,
-                "params" => file.params = literal_strings(source, node, key)?,
+                "stages" => file.stages = read_stages(source, &resolver, node)?,
+                "metrics" => file.metrics = read_paths(source, &resolver, node, key)?,
+                "params" => file.params = read_paths(source, &resolver, node, key)?,
                 "plots" => {
                     for item in source.list(node, key)? {
-                        for plot in item.entries().unwrap_or_default() {
-                            for property in source.entries(&plot.value, &plot.key)? {
-                                if !PLOT_KEYS.contains(&property.key.as_str()) {
-                                    return Err(source.unknown_key(property, "a plot", PLOT_KEYS));
-                                }
-                            }
-                        }
-                        if item.entries().is_none() {
-                            source.string(item, key)?;
-                        }
-                        file.plots.push(literal_value(source, item)?);
+                        file.plots.push(read_plot(source, &resolver, item)?);
                     }
                 }
                 "artifacts" => {
-                    for artifact in source.mapping(node, key)? {
-                        let what = format!("artifact `{}`", artifact.key);
-                        let properties = source.mapping(&artifact.value, &artifact.key)?;
-                        for property in properties {
-                            if !ARTIFACT_KEYS.contains(&property.key.as_str()) {
-                                return Err(source.unknown_key(property, &what, ARTIFACT_KEYS));
-                            }
-                        }
-                        if artifact.value.get("path").is_none() {
-                            let message = format!("{what} has no `path`");
-                            return Err(source.error(artifact.key_span, message));
-                        }
-                    }
-                    file.artifacts = Some(literal_value(source, node)?);
+                    check_artifacts(source, node)?;
+                    file.artifacts = Some(resolver.resolve_top(node)?.to_value());
                 }
-                "datasets" => file.datasets = Some(literal_value(source, node)?),
-                "vars" => return Err(not_read_yet(source, entry.key_span, "`vars`")),
-                _ => return Err(source.unknown_key(entry, "dvc.yaml", KEYS)),
+                "datasets" => file.datasets = Some(resolver.resolve_top(node)?.to_value()),
+                // The resolver has them.
+                _ => {}
             }
         }
         Ok(file)
     }
+}
+
+fn read_stages(
+    source: Source<'_>,
+    resolver: &Resolver<'_>,
+    node: &Node,
+) -> Result<IndexMap<String, StageSpec>, FormatError> {
+    let mut read = IndexMap::new();
+    for entry in source.mapping(node, "stages")? {
+        for generated in template::stages(resolver, entry)? {
+            let mut stage = StageSpec::read(source, &generated.entry)?;
+            stage.group = generated.group;
+            stage.template_params = generated.params;
+            read.insert(generated.entry.key.to_string(), stage);
+        }
+    }
+    Ok(read)
+}
+
+fn read_paths(
+    source: Source<'_>,
+    resolver: &Resolver<'_>,
+    node: &Node,
+    what: &str,
+) -> Result<Vec<String>, FormatError> {
+    source.list_of_strings(node, what)?;
+    source.list_of_strings(&resolver.resolve_top(node)?, what)
+}
+
+fn read_plot(
+    source: Source<'_>,
+    resolver: &Resolver<'_>,
+    item: &Node,
+) -> Result<Value, FormatError> {
+    for plot in item.entries().unwrap_or_default() {
+        for property in source.entries(&plot.value, &plot.key)? {
+            if !PLOT_KEYS.contains(&property.key.as_str()) {
+                return Err(source.unknown_key(property, "a plot", PLOT_KEYS));
+            }
+        }
+    }
+    if item.entries().is_none() {
+        source.string(item, "plots")?;
+    }
+    Ok(resolver.resolve_top(item)?.to_value())
+}
+
+fn check_artifacts(source: Source<'_>, node: &Node) -> Result<(), FormatError> {
+    for artifact in source.mapping(node, "artifacts")? {
+        let what = format!("artifact `{}`", artifact.key);
+        for property in source.mapping(&artifact.value, &artifact.key)? {
+            if !ARTIFACT_KEYS.contains(&property.key.as_str()) {
+                return Err(source.unknown_key(property, &what, ARTIFACT_KEYS));
+            }
+            match property.key.as_str() {
+                "labels" => _ = source.list_of_strings(&property.value, "labels")?,
+                "path" | "desc" | "type" => _ = source.string(&property.value, &property.key)?,
+                _ => {}
+            }
+        }
+        if artifact.value.get("path").is_none() {
+            let message = format!("{what} has no `path`");
+            return Err(source.error(artifact.key_span, message));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -210,26 +265,9 @@ mod tests {
         assert_eq!(hint, "did you mean `deps`?");
         for (text, message) in [
             ("stage: {}", "dvc.yaml:1:1: unknown key `stage` in dvc.yaml"),
-            ("vars: [a]", "dvc.yaml:1:1: `vars` is not read yet"),
-            (
-                "stages:\n  s:\n    foreach: [1]\n    do: {cmd: x}",
-                "dvc.yaml:3:5: `foreach` in stage `s` is not read yet",
-            ),
-            (
-                "stages:\n  s:\n    matrix: {a: [1]}\n    cmd: x",
-                "dvc.yaml:3:5: `matrix` in stage `s` is not read yet",
-            ),
             (
                 "stages:\n  s:\n    cmd: echo ${lr} x",
-                "dvc.yaml:3:10: the template `${lr}` is not read yet",
-            ),
-            (
-                "stages:\n  s:\n    cmd: x\n    outs:\n    - ${o}:\n        cache: false",
-                "dvc.yaml:5:7: the template `${o}` is not read yet",
-            ),
-            (
-                "stages:\n  s:\n    cmd: x\n    meta: {a: ['${b}']}",
-                "dvc.yaml:4:16: the template `${b}` is not read yet",
+                "dvc.yaml:3:15: there is no `lr`: there are no parameters at all (in `${lr}`)",
             ),
             (
                 "stages:\n  s:\n    deps: [a]",

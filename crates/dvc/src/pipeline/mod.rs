@@ -9,3 +9,4 @@ mod template;
 pub use file::PipelineFile;
 pub use output::{OutputKind, OutputSpec};
 pub use stage::{ParamSpec, StageSpec};
+pub use template::{BooleanOptions, ListOptions, OptionStyle, TemplateFiles};

@@ -1,6 +1,5 @@
 //! What a stage makes.
 
-use super::template::{literal, literal_string, literal_strings, literal_value};
 use crate::FormatError;
 use crate::schema::Source;
 use crate::yaml::{Entry, Node, Value};
@@ -81,12 +80,12 @@ impl OutputSpec {
         let mut outs = Vec::new();
         for item in source.list(node, what)? {
             let Some(entries) = item.entries() else {
-                let path = literal_string(source, item, what)?;
+                let path = source.string(item, what)?;
                 outs.push(Self::new(path, kind, item.span().line));
                 continue;
             };
             for entry in entries {
-                let path = literal(source, entry.key_span, &entry.key)?;
+                let path = entry.key.to_string();
                 let mut out = Self::new(path, kind, entry.key_span.line);
                 out.read_flags(source, entry)?;
                 outs.push(out);
@@ -125,18 +124,18 @@ impl OutputSpec {
                 "cache" => self.cache = source.boolean(node, key)?,
                 "persist" => self.persist = source.boolean(node, key)?,
                 "push" => self.push = source.boolean(node, key)?,
-                "remote" => self.remote = Some(literal_string(source, node, key)?),
-                "desc" => self.desc = Some(literal_string(source, node, key)?),
-                "type" => self.type_name = Some(literal_string(source, node, key)?),
-                "labels" => self.labels = literal_strings(source, node, key)?,
-                "meta" => self.meta = Some(literal_value(source, node)?),
+                "remote" => self.remote = Some(source.string(node, key)?),
+                "desc" => self.desc = Some(source.string(node, key)?),
+                "type" => self.type_name = Some(source.string(node, key)?),
+                "labels" => self.labels = source.list_of_strings(node, key)?,
+                "meta" => self.meta = Some(node.to_value()),
                 // Of DVC 2; DVC 3 accepts and ignores it.
                 "checkpoint" => _ = source.boolean(node, key)?,
                 "header" if self.kind == OutputKind::Plot => {
                     plot.insert(flag.key.clone(), Value::Bool(source.boolean(node, key)?));
                 }
                 _ if self.kind == OutputKind::Plot && PLOT_KEYS.contains(&key) => {
-                    let text = literal_string(source, node, key)?;
+                    let text = source.string(node, key)?;
                     plot.insert(flag.key.clone(), Value::String(text));
                 }
                 _ if self.kind == OutputKind::Plot => {

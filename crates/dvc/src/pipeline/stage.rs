@@ -3,7 +3,6 @@
 use indexmap::IndexMap;
 
 use super::output::{OutputKind, OutputSpec};
-use super::template::{literal, literal_string, literal_strings, literal_value, not_read_yet};
 use crate::FormatError;
 use crate::schema::Source;
 use crate::yaml::{Entry, Node, Value};
@@ -31,6 +30,10 @@ pub struct StageSpec {
     pub meta: Option<Value>,
     /// Where the stage is defined, from 1.
     pub line: usize,
+    /// The `foreach` or `matrix` that makes the stage, if one does.
+    pub group: Option<String>,
+    /// What templates named in parameter files, relative to the folder of `dvc.yaml`.
+    pub template_params: Vec<ParamSpec>,
 }
 
 /// The parameters a stage depends on, in one file.
@@ -57,7 +60,6 @@ const KEYS: &[&str] = &[
     "vars",
     "matrix",
     "foreach",
-    "do",
 ];
 const DEFAULT_PARAMS_FILE: &str = "params.yaml";
 
@@ -93,6 +95,8 @@ impl StageSpec {
             desc: None,
             meta: None,
             line: entry.key_span.line,
+            group: None,
+            template_params: Vec::new(),
         };
         let what = format!("stage `{}`", entry.key);
         let mut outs: [Vec<OutputSpec>; 3] = Default::default();
@@ -100,8 +104,8 @@ impl StageSpec {
             let (key, node) = (item.key.as_str(), &item.value);
             match key {
                 "cmd" => stage.read_command(source, node)?,
-                "wdir" => stage.wdir = Some(literal_string(source, node, key)?),
-                "deps" => stage.deps = literal_strings(source, node, key)?,
+                "wdir" => stage.wdir = Some(source.string(node, key)?),
+                "deps" => stage.deps = source.list_of_strings(node, key)?,
                 "params" => stage.params = read_params(source, node)?,
                 "outs" => outs[0] = OutputSpec::read_list(source, node, key, OutputKind::Data)?,
                 "metrics" => {
@@ -110,15 +114,10 @@ impl StageSpec {
                 "plots" => outs[2] = OutputSpec::read_list(source, node, key, OutputKind::Plot)?,
                 "frozen" => stage.frozen = source.boolean(node, key)?,
                 "always_changed" => stage.always_changed = source.boolean(node, key)?,
-                "desc" => stage.desc = Some(literal_string(source, node, key)?),
-                "meta" => stage.meta = Some(literal_value(source, node)?),
-                "vars" | "foreach" | "do" | "matrix" => {
-                    return Err(not_read_yet(
-                        source,
-                        item.key_span,
-                        &format!("`{key}` in {what}"),
-                    ));
-                }
+                "desc" => stage.desc = Some(source.string(node, key)?),
+                "meta" => stage.meta = Some(node.to_value()),
+                // Filled in by now, but for the look at the types before that.
+                "vars" => _ = source.list(node, key)?,
                 _ => return Err(source.unknown_key(item, &what, KEYS)),
             }
         }
@@ -134,9 +133,9 @@ impl StageSpec {
     fn read_command(&mut self, source: Source<'_>, node: &Node) -> Result<(), FormatError> {
         self.command_is_list = node.items().is_some();
         self.command = if self.command_is_list {
-            literal_strings(source, node, "cmd")?
+            source.list_of_strings(node, "cmd")?
         } else {
-            vec![literal_string(source, node, "cmd")?]
+            vec![source.string(node, "cmd")?]
         };
         if self.command.iter().all(|command| command.trim().is_empty()) {
             return Err(source.error(node.span(), "`cmd` is empty"));
@@ -150,7 +149,7 @@ fn read_params(source: Source<'_>, node: &Node) -> Result<Vec<ParamSpec>, Format
     let mut files: IndexMap<String, Vec<String>> = IndexMap::new();
     for item in source.list(node, "params")? {
         let Some(entries) = item.entries() else {
-            let key = literal_string(source, item, "params")?;
+            let key = source.string(item, "params")?;
             files
                 .entry(DEFAULT_PARAMS_FILE.to_owned())
                 .or_default()
@@ -158,10 +157,10 @@ fn read_params(source: Source<'_>, node: &Node) -> Result<Vec<ParamSpec>, Format
             continue;
         };
         for entry in entries {
-            let file = literal(source, entry.key_span, &entry.key)?;
+            let file = entry.key.to_string();
             let keys = files.entry(file).or_default();
             if !entry.value.is_null() {
-                keys.extend(literal_strings(source, &entry.value, &entry.key)?);
+                keys.extend(source.list_of_strings(&entry.value, &entry.key)?);
             }
         }
     }

@@ -155,6 +155,46 @@ impl Node {
         }
     }
 
+    /// A node that stands for a value which was written elsewhere, at the place it was asked for.
+    pub(crate) fn of_value(value: &Value, span: Span) -> Self {
+        match value {
+            Value::Sequence(items) => {
+                Self::sequence(items.iter().map(|item| Self::of_value(item, span)), span)
+            }
+            Value::Mapping(entries) => {
+                let entries = entries.iter().map(|(key, value)| Entry {
+                    key: key.clone(),
+                    key_span: span,
+                    value: Self::of_value(value, span),
+                    merged: false,
+                });
+                Self::mapping(entries.collect(), span)
+            }
+            scalar => Self::new(NodeKind::Scalar(scalar.clone()), Style::Plain, span),
+        }
+    }
+
+    /// A sequence of nodes.
+    pub(crate) fn sequence(items: impl IntoIterator<Item = Self>, span: Span) -> Self {
+        let items = items.into_iter().collect();
+        Self::new(NodeKind::Sequence(items), Style::Block, span)
+    }
+
+    /// A mapping of entries.
+    pub(crate) fn mapping(entries: Vec<Entry>, span: Span) -> Self {
+        Self::new(NodeKind::Mapping(entries), Style::Block, span)
+    }
+
+    fn new(kind: NodeKind, style: Style, span: Span) -> Self {
+        Self {
+            kind,
+            span,
+            style,
+            plain_text: None,
+            decorated: false,
+        }
+    }
+
     /// How much memory a copy takes, roughly, in bytes; counts no further than `limit`.
     pub(super) fn weight(&self, limit: usize) -> usize {
         let own = size_of::<Self>() + self.plain_text.as_ref().map_or(0, String::len);

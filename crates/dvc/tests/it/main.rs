@@ -10,5 +10,6 @@ mod peer_dvc;
 mod properties;
 #[cfg(test)]
 mod round_trips;
+mod templates;
 #[cfg(test)]
 mod values;

@@ -16,12 +16,12 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::values::{text, value};
 
-fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     peer("dvc/bin/python").map(Into::into)
 }
 
 /// Runs a Python script on JSON and reads its JSON.
-fn ask(python: &PathBuf, script: &str, input: &serde_json::Value) -> serde_json::Value {
+pub(crate) fn ask(python: &PathBuf, script: &str, input: &serde_json::Value) -> serde_json::Value {
     let mut child = Command::new(python)
         .args(["-c", script])
         .env("DVC_NO_ANALYTICS", "1")

@@ -52,6 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("opendal", &["store"]),
     ("ureq", &["ketch", "store"]),
     ("granit-parser", &["dvc"]),
+    ("tree-sitter", &["dvc"]),
     ("reflink-copy", &["store"]),
     ("blake3", &["store"]),
     ("fastcdc", &["store"]),

@@ -13,6 +13,7 @@ mod dvc_no_remote;
 mod dvc_places;
 mod dvc_refusals;
 mod dvc_tables;
+mod dvc_templates;
 mod faults;
 mod freeze;
 mod gc_rules;

@@ -1,6 +1,8 @@
 //! What a repository has at a commit: the files of Git, and the data that DVC's files record.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::yaml::Value;
@@ -187,8 +189,16 @@ fn outputs(
         texts.entry(project).or_default().push((below, text));
     }
     let mut outputs = Vec::new();
-    for (project, files) in texts {
-        for recorded in Snapshot::of_files(files).outputs()? {
+    let blobs = RefCell::new(blobs);
+    for (project, own) in texts {
+        let read = |path: &Utf8Path| match files.get(&project.join(path)) {
+            Some(file) => {
+                let text = blobs.borrow_mut().text(&file.id, file.size);
+                text.map(Some).map_err(io::Error::other)
+            }
+            None => Ok(None),
+        };
+        for recorded in Snapshot::of_files(own, read).outputs()? {
             outputs.push(SourceOutput {
                 path: project.join(&recorded.path),
                 project: project.to_owned(),

@@ -10,6 +10,7 @@ use super::{SkipReason, Skipped, TransferSelection};
 use crate::inside::Part;
 use crate::paths::join;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::stage::answers_to;
 use crate::{CommitId, Project, ProjectError};
 
 /// Commits whose data counts too.
@@ -69,9 +70,9 @@ pub(super) fn selected(
             )
         })
         .collect();
-    let mut blobs = Blobs::default();
+    let blobs = Blobs::default();
     for commit in commits(project, options.history)? {
-        let snapshot = Snapshot::of_commit(project, &commit, &mut blobs)?;
+        let snapshot = Snapshot::of_commit(project, &commit, &blobs)?;
         let places = places(&snapshot)?;
         for recorded in snapshot.outputs()? {
             let Some(part) = named(project, &recorded, &options.targets) else {
@@ -123,7 +124,10 @@ fn named(project: &Project, recorded: &Recorded, targets: &[String]) -> Option<P
     let is_whole = targets.is_empty()
         || targets.iter().any(|target| {
             recorded.file == *target
-                || recorded.stage.as_ref() == Some(target)
+                || recorded
+                    .stage
+                    .as_ref()
+                    .is_some_and(|stage| answers_to(stage, target))
                 || join(project.root(), target) == path
         });
     if is_whole {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::inside::Part;
 use crate::paths::join;
-use crate::stage::Index;
+use crate::stage::{Index, answers_to};
 use crate::{Project, ProjectError};
 
 /// An output that was not moved, and why.
@@ -125,7 +125,7 @@ pub(crate) fn outputs(
         }
     }
     let names = |target: &String, recorded: &Recorded| {
-        recorded.name == *target || join(project.root(), target) == recorded.path
+        answers_to(&recorded.name, target) || join(project.root(), target) == recorded.path
     };
     let part_below = |recorded: &Recorded, targets: &[String]| {
         Part::below(
