@@ -121,6 +121,7 @@ pub(crate) fn inspect(
     stage: &Stage,
     reporter: &dyn Reporter,
 ) -> Result<Inspection, ProjectError> {
+    stage.refuse_urls()?;
     let recorded = index.recorded(stage);
     let spec = &stage.spec;
     let mut changes = Vec::new();

@@ -158,7 +158,7 @@ fn add_upstream(
                 .iter()
                 .filter_map(|stage| index.stages.get(*stage))
                 .any(|stage| {
-                    let mut deps = stage.spec.deps.iter().map(|path| stage.resolve(path));
+                    let mut deps = stage.local_deps();
                     deps.any(|dep| node.outs.iter().any(|out| overlap(out, &dep)))
                 }),
         };

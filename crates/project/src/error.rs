@@ -290,7 +290,7 @@ impl ProjectError {
             Self::NotForData { .. } => "correct the `path` in its `.dvc` file or in `dvc.yaml`".to_owned(),
             Self::OutsideProject { .. } => "move it into the project".to_owned(),
             Self::NotLocal { .. } => {
-                "URLs and `ds://` data sets are not supported here yet; copy the data in with a stage"
+                "track it with `ketch import-url`, and depend on what that makes"
                     .to_owned()
             }
             Self::TrackedByGit { path } => {

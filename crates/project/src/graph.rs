@@ -30,8 +30,7 @@ impl StageGraph {
             if stage.spec.frozen {
                 continue;
             }
-            for dependency in &stage.spec.deps {
-                let path = stage.resolve(dependency);
+            for path in stage.local_deps() {
                 let around = path
                     .ancestors()
                     .skip(1)

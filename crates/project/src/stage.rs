@@ -64,10 +64,30 @@ impl Stage {
         join(&self.directory, path)
     }
 
+    /// What it needs that is on this machine, absolute.
+    pub(crate) fn local_deps(&self) -> impl Iterator<Item = Utf8PathBuf> {
+        let paths = self.spec.deps.iter().filter(|path| !is_url(path));
+        paths.map(|path| self.resolve(path))
+    }
+
+    /// It can neither be run nor looked at where part of it is elsewhere.
+    pub(crate) fn refuse_urls(&self) -> Result<(), ProjectError> {
+        let outs = self.spec.outs.iter().map(|out| &out.path);
+        match self.spec.deps.iter().chain(outs).find(|path| is_url(path)) {
+            None => Ok(()),
+            Some(path) => Err(ProjectError::NotLocal {
+                stage: self.shown(),
+                path: path.clone(),
+            }),
+        }
+    }
+
+    /// Its outputs on this machine, each with its absolute place.
     pub(crate) fn outputs(&self) -> impl Iterator<Item = (&OutputSpec, Utf8PathBuf)> {
         self.spec
             .outs
             .iter()
+            .filter(|out| !is_url(&out.path))
             .map(|out| (out, self.resolve(&out.path)))
     }
 
@@ -188,13 +208,6 @@ impl Index {
                 file: file.to_owned(),
                 spec: spec.clone(),
             };
-            let outs = spec.outs.iter().map(|out| &out.path);
-            if let Some(path) = spec.deps.iter().chain(outs).find(|path| is_url(path)) {
-                return Err(ProjectError::NotLocal {
-                    stage: stage.shown(),
-                    path: path.clone(),
-                });
-            }
             self.stages.push(stage);
         }
         self.metric_files

@@ -190,3 +190,24 @@ fn colours_come_only_when_they_are_wanted() {
     let colourful = project.ketch(["repro", "x"]).failure(3);
     assert!(colourful.stderr.contains("\u{1b}["), "{colourful:?}");
 }
+
+/// What a stage takes from elsewhere does not stand in the way of the rest of the project.
+#[test]
+fn data_is_kept_beside_a_stage_that_needs_a_url() {
+    let project = pipeline();
+    let _ = project.ketch(["add", "rows.txt"]).success();
+    let _ = project.ketch(["repro"]).success();
+    let pipeline = std::fs::read_to_string(project.root().join("dvc.yaml")).unwrap();
+    let far = "  far:\n    cmd: fetch\n    deps: [s3://bucket/rows.csv]\n    outs: [far.csv]\n";
+    project.write("dvc.yaml", pipeline + far);
+    let _ = project
+        .ketch(["remote", "add", "-d", "store", "../store"])
+        .success();
+    let _ = project.ketch(["push"]).success();
+    project.write("rows.txt", "9\n");
+    let _ = project.ketch(["checkout", "--force", "rows.txt"]).success();
+    let _ = project.ketch(["repro", "train"]).success();
+    let _ = project.ketch(["gc", "--workspace", "--force"]).success();
+    let refused = project.ketch(["repro", "far"]).failure(3);
+    assert!(refused.stderr.contains("s3://bucket/rows.csv"), "{refused}");
+}
