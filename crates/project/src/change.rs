@@ -155,7 +155,11 @@ pub(crate) fn inspect(
                 changes.push(Change::Command);
             }
             let file = |path: &str| shown(project, stage, path).into();
+            let parameters = changes.len();
             compare_parameters(&recorded.params, &now.params, &file, &mut changes);
+            if let Some(changed) = changes.get_mut(parameters..) {
+                changed.sort_by_key(|change| as_written(project, stage, change));
+            }
             for dependency in &now.deps {
                 let before = recorded
                     .deps
@@ -206,6 +210,18 @@ pub(crate) fn inspect(
         restorable,
         unsaved,
     })
+}
+
+/// Where `dvc.yaml` names a parameter; all that it does not name by themselves come first, as they
+/// are.
+fn as_written(project: &Project, stage: &Stage, change: &Change) -> Option<(usize, usize)> {
+    let Change::Parameter { file, key, .. } = change else {
+        return None;
+    };
+    let mut files = stage.spec.params.iter().enumerate();
+    let (place, spec) = files.find(|(_, spec)| shown(project, stage, &spec.file) == *file)?;
+    let named = spec.keys.as_ref()?.iter().position(|name| name == key)?;
+    Some((place, named))
 }
 
 /// A path of a stage, for people: relative to the root.
