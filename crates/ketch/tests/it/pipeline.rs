@@ -197,7 +197,7 @@ fn data_is_kept_beside_a_stage_that_needs_a_url() {
     let project = pipeline();
     let _ = project.ketch(["add", "rows.txt"]).success();
     let _ = project.ketch(["repro"]).success();
-    let pipeline = std::fs::read_to_string(project.root().join("dvc.yaml")).unwrap();
+    let pipeline = fs_err::read_to_string(project.root().join("dvc.yaml")).unwrap();
     let far = "  far:\n    cmd: fetch\n    deps: [s3://bucket/rows.csv]\n    outs: [far.csv]\n";
     project.write("dvc.yaml", pipeline + far);
     let _ = project
