@@ -195,6 +195,74 @@ fn amazon_is_told_how_to_encrypt() {
     }
 }
 
+/// With each object, but not with its parts, and signed.
+#[test]
+fn amazon_is_told_whom_objects_are_shared_with() {
+    let told: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&told);
+    let address = serve(move |path, lines| {
+        let named = |start: &str| lines.iter().find(|line| line.starts_with(start)).cloned();
+        let what = path.split_once('?').map_or("whole", |(_, query)| query);
+        let begins = what == "whole" || what.starts_with("uploads");
+        let signed = named("authorization:").unwrap_or_default();
+        let names = signed
+            .split_once("signedheaders=")
+            .and_then(|(_, rest)| rest.split(',').next());
+        let grants = lines.iter().filter(|line| line.starts_with("x-amz-grant"));
+        let mut seen = seen.lock().unwrap();
+        for grant in grants {
+            assert!(begins, "{path}");
+            let name = grant.split(':').next().unwrap();
+            let covered = names.is_some_and(|names| names.split(';').any(|known| known == name));
+            seen.push(format!("{what} {grant} {covered}"));
+        }
+        "404 Not Found\r\nContent-Length: 0".into()
+    });
+    let settings = RemoteSettings::new("cloud", "s3://bucket/store")
+        .with("endpointurl", &format!("http://{address}"))
+        .with("access_key_id", "k")
+        .with("secret_access_key", "s");
+    let shared = settings
+        .clone()
+        .with("grant_read", "id=one, id=two")
+        .with("grant_read_acp", "id=three")
+        .with("grant_write_acp", "id=four")
+        .with("grant_full_control", "emailaddress=me@h");
+    let headers = |settings: &RemoteSettings, size: usize| {
+        let remote = open_remote(settings).unwrap();
+        let content = vec![0; size];
+        remote
+            .write("x", &mut &content[..], size as u64)
+            .unwrap_err();
+        let mut lines = std::mem::take(&mut *told.lock().unwrap());
+        lines.sort();
+        lines.dedup();
+        lines
+    };
+    for (size, what) in [(7, "whole"), (9 << 20, "uploads")] {
+        let lines = headers(&shared, size);
+        let expected = [
+            "full-control: emailaddress=me@h",
+            "read-acp: id=three",
+            "read: id=one, id=two",
+            "write-acp: id=four",
+        ]
+        .map(|line| format!("{what} x-amz-grant-{line} true"));
+        assert_eq!(lines, expected);
+    }
+    let unsigned = shared.clone().with("allow_anonymous_login", "true");
+    let lines = headers(&unsigned, 7);
+    assert!(lines.iter().all(|line| line.ends_with("false")) && lines.len() == 4);
+    assert_eq!(headers(&settings, 7), Vec::<String>::new());
+    for (wrong, key) in [
+        (shared.with("acl", "private"), "grant_full_control"),
+        (settings.with("grant_read", "a\nb"), "grant_read"),
+    ] {
+        let error = open_remote(&wrong).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
 /// A server that knows us by two secrets, and another one that must not hear of them.
 #[test]
 fn where_a_server_sends_us_on_to_is_found_and_secrets_stay_at_home() {

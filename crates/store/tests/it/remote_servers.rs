@@ -77,6 +77,7 @@ fn servers_keep_the_contract() {
     );
     assert!(error.hint().unwrap().contains("credentials"));
     without_keys_of_its_own(&server);
+    shared_with_somebody(&server);
     let webdav = |folder: &str| {
         let url = format!("webdav://127.0.0.1:{}/dav/{folder}", server.weed.webdav);
         open_remote(&RemoteSettings::new("dav", url)).unwrap()
@@ -95,6 +96,26 @@ fn servers_keep_the_contract() {
 }
 
 /// What people have in their environment and below their home, as other tools of Amazon's do.
+/// The server checks the signature of what names them, of an object in one request and in parts.
+fn shared_with_somebody(server: &Server) {
+    let everybody = "uri=\"http://acs.amazonaws.com/groups/global/AllUsers\"";
+    for (secret, is_taken) in [("SK", true), ("wrong", false)] {
+        let settings = server
+            .settings("s3://bucket/shared", secret)
+            .with("grant_read", everybody);
+        let remote = open_remote(&settings).unwrap();
+        for size in [5, (9 << 20) + 1] {
+            let content = vec![7; size];
+            let key = format!("of-{size}");
+            let sent = remote.write(&key, &mut &content[..], size as u64);
+            assert_eq!(sent.is_ok(), is_taken, "{sent:?}");
+            if is_taken {
+                assert_eq!(remote.size(&key).unwrap(), Some(size as u64));
+            }
+        }
+    }
+}
+
 fn without_keys_of_its_own(server: &Server) {
     let endpoint = format!("http://127.0.0.1:{}", server.weed.s3);
     let home = server.sandbox.root.join("home");

@@ -5,52 +5,17 @@
 //! <https://learn.microsoft.com/rest/api/storageservices/get-blob>). An account's key signs the
 //! address too, so such a request is signed again; other proofs of who asks do not depend on it.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use opendal::{Buffer, Error, ErrorKind, HttpBody, HttpTransport};
 use reqsign_azure_storage::{Credential, RequestSigner};
-use reqsign_core::{Context, ProvideCredential, ProvideCredentialChain, SignRequest};
-use ureq::http::request::Parts;
 use ureq::http::{HeaderValue, Method, Request, Response, Uri, header};
 
+use super::signing::LastCredential;
 use crate::remote::http_transport::BlockingTransport;
-
-/// The key of an account, once requests were signed with it.
-#[derive(Clone, Default)]
-pub(crate) struct AccountKey(Arc<Mutex<Option<Credential>>>);
-
-/// A source of credentials, whose account key is kept in mind.
-pub(crate) struct Remembered {
-    pub(crate) chain: ProvideCredentialChain<Credential>,
-    pub(crate) key: AccountKey,
-}
-
-impl fmt::Debug for Remembered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Remembered")
-    }
-}
-
-impl ProvideCredential for Remembered {
-    type Credential = Credential;
-
-    async fn provide_credential(
-        &self,
-        context: &Context,
-    ) -> reqsign_core::Result<Option<Credential>> {
-        let found = self.chain.provide_credential(context).await?;
-        if let Some(key @ Credential::SharedKey { .. }) = &found {
-            *self.key.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(key.clone());
-        }
-        Ok(found)
-    }
-}
 
 /// Sends requests, those for a version as such.
 pub(crate) struct VersionTransport {
     pub(crate) transport: BlockingTransport,
-    pub(crate) key: AccountKey,
+    pub(crate) credential: LastCredential<Credential>,
 }
 
 impl HttpTransport for VersionTransport {
@@ -60,36 +25,25 @@ impl HttpTransport for VersionTransport {
         if matches!(parts.method, Method::GET | Method::HEAD)
             && let Some(version) = parts.headers.remove(header::IF_MATCH)
         {
-            parts.uri = of_version(&parts.uri, &version)
-                .ok_or_else(|| cannot("ask for the version of a blob"))?;
-            self.sign_again(&mut parts).await?;
+            parts.uri = of_version(&parts.uri, &version).ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unexpected,
+                    "cannot ask for the version of a blob",
+                )
+            })?;
+            let signed = parts.headers.get(header::AUTHORIZATION);
+            if signed.is_some_and(|value| value.as_bytes().starts_with(b"SharedKey ")) {
+                self.credential
+                    .sign_again(
+                        &mut parts,
+                        &RequestSigner::new(),
+                        "the request for a version",
+                    )
+                    .await?;
+            }
         }
         self.transport.fetch(Request::from_parts(parts, body)).await
     }
-}
-
-impl VersionTransport {
-    async fn sign_again(&self, parts: &mut Parts) -> opendal::Result<()> {
-        let signed = parts.headers.get(header::AUTHORIZATION);
-        if !signed.is_some_and(|value| value.as_bytes().starts_with(b"SharedKey ")) {
-            return Ok(());
-        }
-        parts.headers.remove(header::AUTHORIZATION);
-        let key = self
-            .key
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        RequestSigner::new()
-            .sign_request(&Context::new(), parts, key.as_ref(), None)
-            .await
-            .map_err(|error| cannot("sign the request for a version").set_source(error))
-    }
-}
-
-fn cannot(what: &str) -> Error {
-    Error::new(ErrorKind::Unexpected, format!("cannot {what}"))
 }
 
 /// The address of a version of what is at an address.

@@ -3,7 +3,9 @@
 mod azure;
 mod endpoint;
 mod google;
+mod grants;
 mod service;
+mod signing;
 mod versions;
 
 use std::fmt;
@@ -25,9 +27,11 @@ use super::{
     is_not_there,
 };
 
-pub(crate) use azure::{AccountKey, Remembered, VersionTransport};
+pub(crate) use azure::VersionTransport;
 pub(crate) use endpoint::{Endpoint, Timeouts};
 pub(crate) use google::GenerationTransport;
+pub(crate) use grants::GrantTransport;
+pub(crate) use signing::LastCredential;
 
 use service::Service;
 
@@ -63,15 +67,7 @@ impl fmt::Debug for ObjectService {
 }
 
 impl ObjectService {
-    pub(crate) fn open(
-        settings: &RemoteSettings,
-        service: impl Builder,
-        timeouts: Timeouts,
-    ) -> Result<Self, RemoteError> {
-        Self::open_with_header(settings, service, timeouts, None)
-    }
-
-    /// The same for a server that wants a header of its own with every request.
+    /// A server that may want a header of its own with every request.
     pub(crate) fn open_with_header(
         settings: &RemoteSettings,
         service: impl Builder,

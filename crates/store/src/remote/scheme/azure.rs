@@ -8,9 +8,7 @@ use reqsign_core::ProvideCredentialChain;
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
 use crate::remote::Remote;
-use crate::remote::object_service::{
-    AccountKey, ObjectService, Remembered, Timeouts, VersionTransport,
-};
+use crate::remote::object_service::{LastCredential, ObjectService, Timeouts, VersionTransport};
 
 pub(super) const SCHEME: Scheme = Scheme {
     names: &["azure"],
@@ -76,15 +74,11 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
             .endpoint(&format!("https://{account}.blob.core.windows.net"));
     }
     service = service.container(container).root(prefix);
-    let key = AccountKey::default();
+    let credential = LastCredential::default();
     if settings.flag("allow_anonymous_login")? == Some(true) {
         service = service.skip_signature();
     } else {
-        let remembered = Remembered {
-            chain: credentials(settings, string, account)?,
-            key: key.clone(),
-        };
-        let chain = ProvideCredentialChain::new().push(remembered);
+        let chain = credential.of(credentials(settings, string, account)?);
         service = service.credential_provider_chain(chain);
     }
     let mut timeouts = Timeouts::of(settings, "read_timeout")?;
@@ -96,7 +90,10 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     {
         timeouts.idle = idle;
     }
-    let around = |transport| VersionTransport { transport, key };
+    let around = |transport| VersionTransport {
+        transport,
+        credential,
+    };
     Ok(Box::new(ObjectService::open_through(
         settings, service, timeouts, around,
     )?))

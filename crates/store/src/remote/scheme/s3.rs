@@ -4,9 +4,10 @@ use opendal::services::S3;
 use reqsign_aws_v4::{DefaultCredentialProvider, StaticCredentialProvider};
 use reqsign_core::ProvideCredentialChain;
 use reqsign_core::hash::base64_decode;
+use ureq::http::{HeaderName, HeaderValue};
 
 use super::{RemoteError, RemoteSettings, Scheme, split};
-use crate::remote::object_service::{ObjectService, Timeouts};
+use crate::remote::object_service::{GrantTransport, LastCredential, ObjectService, Timeouts};
 use crate::remote::{Remote, RemoteEnvironment};
 
 pub(super) const SCHEME: Scheme = Scheme {
@@ -21,6 +22,10 @@ pub(super) const SCHEME: Scheme = Scheme {
         "connect_timeout",
         "credentialpath",
         "endpointurl",
+        "grant_full_control",
+        "grant_read",
+        "grant_read_acp",
+        "grant_write_acp",
         "listobjects",
         "profile",
         "read_timeout",
@@ -41,6 +46,14 @@ pub(super) const SCHEME: Scheme = Scheme {
 const FILES: [(&str, &str); 2] = [
     ("credentialpath", "AWS_SHARED_CREDENTIALS_FILE"),
     ("configpath", "AWS_CONFIG_FILE"),
+];
+
+/// Options that say whom objects are shared with, and the headers that tell.
+const GRANTS: [(&str, &str); 4] = [
+    ("grant_full_control", "x-amz-grant-full-control"),
+    ("grant_read", "x-amz-grant-read"),
+    ("grant_read_acp", "x-amz-grant-read-acp"),
+    ("grant_write_acp", "x-amz-grant-write-acp"),
 ];
 
 /// Where a bucket is looked for when nobody says; servers other than Amazon's do not mind.
@@ -70,7 +83,8 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
         .or_else(|| environment.first(&["AWS_REGION", "AWS_DEFAULT_REGION"]))
         .map(str::to_owned)
         .or_else(|| region_of(&environment, profile.as_deref()));
-    service = service.region(region.as_deref().unwrap_or(REGION));
+    let region = region.unwrap_or_else(|| REGION.to_owned());
+    service = service.region(&region);
     let secure = settings.flag("use_ssl")?.unwrap_or(true);
     let endpoint = settings
         .option("endpointurl")
@@ -114,7 +128,9 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
             return Err(settings.invalid("access_key_id", "there, though `secret_access_key` is"));
         }
     };
-    service = service.credential_provider_chain(chain);
+    let credential = LastCredential::default();
+    service = service.credential_provider_chain(credential.of(chain));
+    let grants = grants(settings)?;
     if let Some(acl) = settings.option("acl") {
         service = service.default_acl(acl);
     }
@@ -125,11 +141,33 @@ fn open(settings: &RemoteSettings) -> Result<Box<dyn Remote>, RemoteError> {
     if settings.flag("listobjects")? == Some(true) {
         service = service.disable_list_objects_v2();
     }
-    Ok(Box::new(ObjectService::open(
-        settings,
-        service,
-        Timeouts::of(settings, "read_timeout")?,
+    let around = |transport| GrantTransport {
+        transport,
+        grants,
+        region,
+        credential,
+    };
+    let timeouts = Timeouts::of(settings, "read_timeout")?;
+    Ok(Box::new(ObjectService::open_through(
+        settings, service, timeouts, around,
     )?))
+}
+
+/// Whom objects are shared with, as headers.
+fn grants(settings: &RemoteSettings) -> Result<Vec<(HeaderName, HeaderValue)>, RemoteError> {
+    let mut grants = Vec::new();
+    for (option, header) in GRANTS {
+        let Some(who) = settings.option(option) else {
+            continue;
+        };
+        if settings.option("acl").is_some() {
+            return Err(settings.invalid(option, "needed beside `acl`: the one says all of it"));
+        }
+        let who = HeaderValue::from_str(who)
+            .map_err(|_| settings.invalid(option, "a list such as `id=ID, uri=URI`"))?;
+        grants.push((HeaderName::from_static(header), who));
+    }
+    Ok(grants)
 }
 
 /// By whose key the server encrypts what it keeps. A customer's own key is in base 64, as with DVC.
