@@ -155,7 +155,7 @@ fn urls_are_refused_clearly() {
         message,
         "stage `a` uses `s3://bucket/key`, which is not a local file"
     );
-    assert!(hint.contains("not supported"));
+    assert!(hint.contains("import-url"));
 }
 
 #[test]
