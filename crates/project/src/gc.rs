@@ -271,6 +271,8 @@ impl Marking {
             }
         }
         let workspace = Snapshot::of_workspace(project)?;
+        // A pipeline that cannot be read may have stages whose data is to stay.
+        workspace.pipelines()?;
         add_uses(project, &workspace, Damaged::Refuse, &mut uses)?;
         Ok(uses.into_keys().collect())
     }

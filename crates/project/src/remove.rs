@@ -12,7 +12,7 @@ use crate::{Project, ProjectError, gitignore, paths};
 /// What to stop tracking.
 #[derive(Debug, Clone, Default)]
 pub struct RemoveOptions {
-    /// `.dvc` files and stages.
+    /// `.dvc` files, stages, and `dvc.yaml` files with all their stages.
     pub targets: Vec<String>,
     pub outputs: RemovedOutputs,
     /// The folder below `.ketch/trash` that takes content which is saved nowhere.
@@ -47,7 +47,7 @@ enum Target<'a> {
     Stage(&'a Stage, String),
 }
 
-/// Removes `.dvc` files, or stages out of `dvc.yaml` and `dvc.lock`, and the lines of
+/// Removes `.dvc` files, pipelines, or stages out of `dvc.yaml` and `dvc.lock`, and the lines of
 /// `.gitignore` that hid their data. The cache keeps what it has.
 ///
 /// Everything is looked at before anything is changed.
@@ -61,14 +61,18 @@ pub fn remove(
     let mut report = RemoveReport::default();
     // One by one: two stages of one file are two edits of it.
     for target in &options.targets {
-        find(project, &index, target)?;
+        find(project, &index, target, options)?;
     }
     for target in &options.targets {
-        let outputs = match find(project, &index, target)? {
+        let outputs = match find(project, &index, target, options)? {
             Target::File(file, outputs) => {
-                paths::remove(&file)?;
+                let lock = file.with_extension("lock");
+                let with_lock = is_pipeline(&file) && lock.is_file();
+                for path in std::iter::once(&file).chain(with_lock.then_some(&lock)) {
+                    paths::remove(path)?;
+                    report.changed_files.push(project.shown(path));
+                }
                 report.removed.push(project.shown(&file).into_string());
-                report.changed_files.push(project.shown(&file));
                 outputs
             }
             Target::Stage(stage, text) => {
@@ -86,11 +90,7 @@ pub fn remove(
                     report.changed_files.push(project.shown(&path));
                 }
                 report.removed.push(stage.address.clone());
-                stage
-                    .outputs()
-                    .filter(|(out, _)| out.cache || options.outputs == RemovedOutputs::Delete)
-                    .map(|(_, path)| path)
-                    .collect()
+                removed_outputs(stage, options).collect()
             }
         };
         for path in outputs {
@@ -117,8 +117,13 @@ pub fn remove(
     Ok(report)
 }
 
-/// With a `.dvc` file its outputs, with a stage the text of `dvc.yaml` without it.
-fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Target<'a>, ProjectError> {
+/// With a `.dvc` or pipeline file its outputs, with a stage the text of `dvc.yaml` without it.
+fn find<'a>(
+    project: &Project,
+    index: &'a Index,
+    target: &str,
+    options: &RemoveOptions,
+) -> Result<Target<'a>, ProjectError> {
     let path = paths::join(project.root(), target);
     if path.extension() == Some("dvc") && path.is_file() {
         let outputs = index
@@ -128,6 +133,11 @@ fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Target<
             .map(|data| data.path.clone())
             .collect();
         return Ok(Target::File(path, outputs));
+    }
+    if is_pipeline(&path) && path.is_file() {
+        let stages = index.stages.iter().filter(|stage| stage.file == path);
+        let outputs = stages.flat_map(|stage| removed_outputs(stage, options));
+        return Ok(Target::File(path.clone(), outputs.collect()));
     }
     if let Some(stage) = index
         .stages
@@ -144,6 +154,19 @@ fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Target<
         }),
         None => Err(index.unknown(target)),
     }
+}
+
+fn is_pipeline(path: &Utf8Path) -> bool {
+    path.file_name() == Some("dvc.yaml")
+}
+
+/// The outputs of a stage that something becomes of with it.
+fn removed_outputs(stage: &Stage, options: &RemoveOptions) -> impl Iterator<Item = Utf8PathBuf> {
+    let with_data = options.outputs == RemovedOutputs::Delete;
+    let outputs = stage.outputs();
+    outputs
+        .filter(move |(out, _)| out.cache || with_data)
+        .map(|(_, path)| path)
 }
 
 /// The text of the pipeline's file without the lines of one stage; empty if nothing is left.

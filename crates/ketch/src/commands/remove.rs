@@ -17,7 +17,7 @@ use crate::workspace::{from_here, hint_to_record, open_project};
 #[derive(Debug, Args)]
 #[command(visible_alias = "rm")]
 pub(crate) struct RemoveArgs {
-    /// `.dvc` files and stages
+    /// `.dvc` files, stages, and `dvc.yaml` files with all their stages
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<String>,
 

@@ -164,6 +164,9 @@ fn word(state: RemoteState) -> &'static str {
     }
 }
 
+/// In DVC's words.
+const NOTHING_TRACKED: &str = "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!";
+
 /// What is on one side only, in DVC's words: `new` is to be pushed, `deleted` to be fetched.
 fn tell_remote(report: &RemoteStatusReport, printer: &Printer) -> ExitStatus {
     let mut differing = Map::new();
@@ -189,7 +192,9 @@ fn tell_remote(report: &RemoteStatusReport, printer: &Printer) -> ExitStatus {
         let state = format!("{}:", state.as_str().unwrap_or_default());
         printer.line(format_args!("\t{state:<20}{path}"));
     }
-    if differing.is_empty() {
+    if report.outputs.is_empty() && report.skipped.is_empty() {
+        printer.line(NOTHING_TRACKED);
+    } else if differing.is_empty() {
         let mut remotes: Vec<&str> = report
             .outputs
             .iter()
@@ -263,9 +268,7 @@ fn tell_as_dvc(
     }
     printer.json(&all);
     if report.is_empty {
-        printer.line(
-            "There are no data or pipelines tracked in this project yet.\nSee <https://dvc.org/doc/start> to get started!",
-        );
+        printer.line(NOTHING_TRACKED);
     } else if all.is_empty() {
         printer.line("Data and pipelines are up to date.");
     }

@@ -77,6 +77,9 @@ pub fn remote_status(
         by_record(&mut wanted);
     }
     let mut outputs = Vec::new();
+    if wanted.is_empty() && options.remote.name.is_none() {
+        return Ok(RemoteStatusReport { outputs, skipped });
+    }
     for mut group in options.remote.groups(project, wanted)? {
         let mut by_hash = Vec::new();
         for output in std::mem::take(&mut group.outputs) {
