@@ -84,6 +84,12 @@ impl LockFile {
 
     /// Records a stage: in its place if it has one, at the end otherwise.
     pub fn set_stage(&mut self, name: &str, stage: StageLock) {
+        self.set_stage_before(name, stage, &[]);
+    }
+
+    /// [`set_stage`](Self::set_stage), where a new one stands before those of `later` that are
+    /// there.
+    pub fn set_stage_before(&mut self, name: &str, stage: StageLock, later: &[&str]) {
         let stages = self
             .document
             .entry(Key::from("stages"))
@@ -92,10 +98,27 @@ impl LockFile {
             *stages = Value::Mapping(IndexMap::new());
         }
         if let Value::Mapping(stages) = stages {
-            let key = yaml::key_named(stages, name).cloned();
-            stages.insert(key.unwrap_or_else(|| name.into()), stage.to_value());
+            let place = |key: &Key| later.contains(&key.as_str());
+            let before = stages.keys().position(place);
+            match (yaml::key_named(stages, name).cloned(), before) {
+                (None, Some(before)) => {
+                    stages.shift_insert(before, name.into(), stage.to_value());
+                }
+                (key, _) => {
+                    stages.insert(key.unwrap_or_else(|| name.into()), stage.to_value());
+                }
+            }
         }
-        self.stages.insert(name.to_owned(), stage);
+        let before = self
+            .stages
+            .keys()
+            .position(|key| later.contains(&key.as_str()));
+        match before {
+            Some(before) if !self.stages.contains_key(name) => {
+                self.stages.shift_insert(before, name.to_owned(), stage);
+            }
+            _ => _ = self.stages.insert(name.to_owned(), stage),
+        }
     }
 
     /// Forgets a stage; what it was, if it was there.

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use indicatif::{ProgressBar, ProgressStyle};
-use ketch_project::{Change, ReproReporter, StageOutcome, StageResult};
+use ketch_project::{Change, ProjectError, ReproReporter, StageOutcome, StageResult};
 use ketch_store::Reporter;
 use owo_colors::OwoColorize as _;
 
+use crate::personality::confirmed;
 use crate::printer::Printer;
 
 /// How long a directory must take for a bar to be worth its flicker.
@@ -111,6 +112,8 @@ pub(crate) struct StageProgress {
     printer: Printer,
     files: FileProgress,
     started: Mutex<BTreeMap<String, Instant>>,
+    /// Whether somebody is asked before a stage runs.
+    asks: bool,
 }
 
 impl StageProgress {
@@ -119,11 +122,29 @@ impl StageProgress {
             printer: printer.clone(),
             files: FileProgress::new(printer),
             started: Mutex::default(),
+            asks: false,
         }
+    }
+
+    /// The same, asking before each stage that runs.
+    pub(crate) fn asking(mut self, asks: bool) -> Self {
+        self.asks = asks;
+        self
     }
 }
 
 impl ReproReporter for StageProgress {
+    fn may_run(&self, stage: &str) -> bool {
+        let question = format!("Run stage `{stage}`?");
+        // Who cannot answer did not agree.
+        !self.asks || confirmed(&question).unwrap_or(false)
+    }
+
+    fn stage_failed(&self, stage: &str, error: &ProjectError) {
+        self.printer
+            .warning(format_args!("{} failed: {error}", stage.bold()));
+    }
+
     fn stage_started(&self, stage: &str, changes: &[Change]) {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         started.insert(stage.to_owned(), Instant::now());
@@ -175,6 +196,8 @@ pub(crate) fn outcome_text(outcome: StageOutcome) -> &'static str {
         StageOutcome::Restored => "was run like this before, its outputs are restored",
         StageOutcome::Ran => "is done",
         StageOutcome::WouldRun => "would run",
+        StageOutcome::Failed => "failed",
+        StageOutcome::Skipped => "is skipped: a stage that it needs failed",
     }
 }
 

@@ -150,7 +150,8 @@ fn add_upstream(
         .iter()
         .filter_map(|place| all.get(*place)?.stage)
         .collect();
-    let stages = StageGraph::build(index)?.order(&wanted);
+    let graph = StageGraph::build(index)?;
+    let stages = graph.order_of(&graph.closure(&wanted, |stage| graph.needs(stage)));
     for (place, node) in all.iter().enumerate() {
         let needed = match node.stage {
             Some(stage) => stages.contains(&stage),

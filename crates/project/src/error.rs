@@ -223,6 +223,12 @@ pub enum ProjectError {
     )]
     FrozenElsewhere { file: Utf8PathBuf, stage: String },
 
+    #[error("failed to bring up to date: {}", stages.join(", "))]
+    StagesFailed { stages: Vec<String> },
+
+    #[error("{stage} was not to be run")]
+    Declined { stage: String },
+
     #[error("stage `{stage}` is one of those that `{group}` makes in `{file}`")]
     Generated {
         stage: String,
@@ -379,6 +385,10 @@ impl ProjectError {
             }
             Self::NotEditable { file, .. } => format!("remove it from `{file}` by hand"),
             Self::FrozenElsewhere { file, .. } => format!("change it in `{file}` by hand"),
+            Self::StagesFailed { .. } => {
+                "`.ketch/logs` has what they wrote; what is done stays done".to_owned()
+            }
+            Self::Declined { .. } => "nothing of it was changed".to_owned(),
             Self::Generated { group, file, .. } => {
                 format!("change `{group}` in `{file}` by hand: it stands for all of them")
             }

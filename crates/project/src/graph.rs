@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use petgraph::Direction;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 
@@ -49,33 +50,46 @@ impl StageGraph {
         Ok(built)
     }
 
-    /// The wanted stages and all they need, each after what it needs.
-    ///
-    /// The order is DVC's (depth first, in the order written), so that a first run records stages
-    /// in the same order in `dvc.lock`.
-    pub(crate) fn order(&self, wanted: &[usize]) -> Vec<usize> {
+    /// Which stages are reached from some by a step, over and over.
+    pub(crate) fn closure(&self, from: &[usize], step: impl Fn(usize) -> Vec<usize>) -> Vec<bool> {
         let mut included = vec![false; self.graph.node_count()];
-        let mut queue = wanted.to_vec();
+        let mut queue = from.to_vec();
         while let Some(stage) = queue.pop() {
             if let Some(seen) = included.get_mut(stage)
                 && !*seen
             {
                 *seen = true;
-                queue.extend(self.needs(stage));
+                queue.extend(step(stage));
             }
         }
-        let mut visited = vec![false; self.graph.node_count()];
+        included
+    }
+
+    /// The included stages, each after those that it needs.
+    ///
+    /// The order is DVC's (depth first, in the order written), so that a first run records stages
+    /// in the same order in `dvc.lock`.
+    pub(crate) fn order_of(&self, included: &[bool]) -> Vec<usize> {
+        // What is not included is not visited.
+        let mut visited: Vec<bool> = included.iter().map(|included| !included).collect();
         let mut order = Vec::new();
         for start in 0..included.len() {
-            if included.get(start).copied().unwrap_or(false) {
-                self.visit(start, &mut visited, &mut order);
-            }
+            self.visit(start, &mut visited, &mut order);
         }
         order
     }
 
+    /// The stages that need one directly, in the order written.
+    pub(crate) fn users(&self, stage: usize) -> Vec<usize> {
+        let node = NodeIndex::new(stage);
+        let users = self.graph.neighbors_directed(node, Direction::Incoming);
+        let mut users: Vec<usize> = users.map(NodeIndex::index).collect();
+        users.sort_unstable();
+        users
+    }
+
     /// What a stage needs directly, in the order it names them.
-    fn needs(&self, stage: usize) -> Vec<usize> {
+    pub(crate) fn needs(&self, stage: usize) -> Vec<usize> {
         let mut edges: Vec<_> = self.graph.edges(NodeIndex::new(stage)).collect();
         edges.sort_by_key(petgraph::visit::EdgeRef::id);
         edges

@@ -77,8 +77,8 @@ pub use choose_targets::{Below, Names, TargetChoice, Upstream, choose_targets, m
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{
     Beats, ConfigWarning, EnvironmentConfig, GateConfig, Goal, LifecycleConfig, MetricConfig,
-    ModelConfig, MonitorConfig, ProjectConfig, RemoteConfig, RemoteLayout, RetrainConfig,
-    RolloutConfig, RowWindow,
+    ModelConfig, MonitorConfig, PipelineConfig, ProjectConfig, RemoteConfig, RemoteLayout,
+    RetrainConfig, RolloutConfig, RowWindow,
 };
 pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, Strangers, data_status};
 pub use destroy::{Destruction, destroy};
@@ -114,7 +114,8 @@ pub use project::{Patience, Project};
 pub use record::{ChangedInputs, RecordOptions, RecordReport, RecordedData, record, record_as};
 pub use remove::{RemoveOptions, RemoveReport, RemovedOutputs, remove};
 pub use repro::{
-    Force, ReproMode, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult, repro,
+    EarlierRuns, Force, MissingData, OnFailure, Reach, ReproMode, ReproOptions, ReproReport,
+    ReproReporter, Saving, StageOutcome, StageResult, repro,
 };
 pub use stage::{Index, Stage, TrackedData};
 pub use status::{

@@ -178,6 +178,17 @@ impl Project {
         }
     }
 
+    /// [`lock`](Self::lock), however long it takes: what was made must not be lost because somebody
+    /// looks at the project.
+    pub(crate) fn lock_with_patience(&self) -> Result<RepoLock, ProjectError> {
+        loop {
+            match self.lock() {
+                Err(ProjectError::Store(StoreError::Locked { .. })) => {}
+                other => return other,
+            }
+        }
+    }
+
     /// Removes the temporary files of a process that was killed, which DVC would take for data.
     fn tidy(&self) {
         remove_leftovers(&self.root, Neighbours::Local);

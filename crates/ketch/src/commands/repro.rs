@@ -1,17 +1,22 @@
 //! `ketch repro`
 
+use std::num::NonZeroUsize;
+
+use camino::Utf8Path;
 use clap::Args;
 use ketch_project::{
-    Force, Metrics, ReproMode, ReproOptions, StageOutcome, StageResult, metrics, repro,
+    EarlierRuns, Force, Metrics, MissingData, Names, OnFailure, Project, ProjectError, Reach,
+    ReproMode, ReproOptions, ReproReport, Saving, StageOutcome, StageResult, TransferSelection,
+    fetch_runs, metrics, repro,
 };
 use serde::Serialize;
 
 use super::metrics::print_metrics;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
-use crate::progress::{StageProgress, outcome_text, reasons};
+use crate::progress::{FileProgress, StageProgress, outcome_text, reasons};
 use crate::settings::Settings;
-use crate::workspace::{open_project, target};
+use crate::workspace::{open_project, remote_choice, target};
 
 /// Bring the pipeline up to date
 ///
@@ -19,7 +24,15 @@ use crate::workspace::{open_project, target};
 /// differ from `dvc.lock`, and all stages before it, and says why. What was run before with the
 /// same inputs comes out of the cache. Standard output and error of a stage go to standard error,
 /// after the name of the stage; `.ketch/logs` keeps them. At the end the metrics are printed.
+///
+/// With `--jobs` stages that do not need each other run at once. What they share, like GPUs, is
+/// counted in `ketch.toml`: `[pipeline] resources = { gpu = 1 }` and
+/// `[pipeline.stage.train] needs = { gpu = 1 }`.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of the command line are independent"
+)]
 pub(crate) struct ReproArgs {
     /// Stages, outputs or dvc.yaml files to bring up to date; all stages by default
     #[arg(value_name = "TARGET")]
@@ -29,9 +42,99 @@ pub(crate) struct ReproArgs {
     #[arg(short, long)]
     force: bool,
 
+    /// Stages that run at once [default: `pipeline.jobs` in ketch.toml, or 1]
+    #[arg(short, long, value_name = "NUMBER")]
+    jobs: Option<NonZeroUsize>,
+
+    /// Ask before each stage that runs
+    #[arg(short, long)]
+    interactive: bool,
+
+    #[command(flatten)]
+    reach: ReachArgs,
+
+    /// Run all that follows from a stage that ran, whether its inputs differ or not
+    #[arg(long)]
+    force_downstream: bool,
+
+    /// Fetch data and runs that are not here from the remote
+    #[arg(long)]
+    pull: bool,
+
+    /// Leave stages alone of which nothing but data is missing
+    #[arg(long)]
+    allow_missing: bool,
+
     /// Only print what would run, and why
     #[arg(long)]
     dry: bool,
+
+    /// Go on with what does not need a stage that failed
+    #[arg(short, long)]
+    keep_going: bool,
+
+    /// Go on with all other stages when one fails
+    #[arg(long, conflicts_with = "keep_going")]
+    ignore_errors: bool,
+
+    /// Take the targets for patterns
+    #[arg(long)]
+    glob: bool,
+
+    /// Record outputs without putting them into the cache
+    #[arg(long)]
+    no_commit: bool,
+
+    /// Run what was run before with the same inputs, too
+    #[arg(long)]
+    no_run_cache: bool,
+}
+
+/// Which stages belong to the targets.
+#[derive(Debug, Clone, Copy, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "flags of the command line are independent"
+)]
+struct ReachArgs {
+    /// Only the targets, not what they need
+    #[arg(short, long)]
+    single_item: bool,
+
+    /// Everything that hangs together with the targets
+    #[arg(short, long)]
+    pipeline: bool,
+
+    /// Every stage of the project
+    #[arg(short = 'P', long)]
+    all_pipelines: bool,
+
+    /// The stages of every dvc.yaml below the targets, which are directories
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// The targets and what follows from them
+    #[arg(long)]
+    downstream: bool,
+}
+
+impl From<ReachArgs> for Reach {
+    fn from(args: ReachArgs) -> Self {
+        // Of several, the one that DVC heeds.
+        if args.all_pipelines {
+            Self::Everything
+        } else if args.pipeline {
+            Self::Pipeline
+        } else if args.single_item {
+            Self::Alone
+        } else if args.downstream {
+            Self::Downstream
+        } else if args.recursive {
+            Self::Below
+        } else {
+            Self::Upstream
+        }
+    }
 }
 
 /// What `--json` prints.
@@ -47,26 +150,20 @@ pub(super) fn run(
     settings: &Settings,
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
-    let ReproArgs {
-        targets,
-        force,
-        dry,
-    } = args;
     let project = open_project(settings, printer)?;
-    let options = ReproOptions {
-        targets: targets
-            .iter()
-            .map(|name| target(&project, settings, name))
-            .collect(),
-        force: if force { Force::Yes } else { Force::No },
-        mode: if dry {
-            ReproMode::DryRun
-        } else {
-            ReproMode::Run
-        },
-        ..ReproOptions::default()
+    let dry = args.dry;
+    let from = TransferSelection {
+        remote: remote_choice(settings, None, None),
+        ..TransferSelection::default()
     };
-    let progress = StageProgress::new(printer);
+    if args.pull && !args.no_run_cache && !args.dry {
+        match fetch_runs(&project, &from.remote, &FileProgress::new(printer)) {
+            Ok(_) => {}
+            Err(error) => printer.warning(format_args!("earlier runs were not fetched: {error}")),
+        }
+    }
+    let progress = StageProgress::new(printer).asking(args.interactive);
+    let options = options(args, &project, settings, from);
     let report = repro(&project, &options, &progress)?;
     drop(progress);
     if dry {
@@ -85,6 +182,76 @@ pub(super) fn run(
         metrics: Some(&metrics),
     });
     print_metrics(printer, &metrics);
+    let failed: Vec<String> = report.failures.keys().cloned().collect();
+    if !failed.is_empty() && options.on_failure == OnFailure::KeepGoing {
+        return Err(ProjectError::StagesFailed { stages: failed }.into());
+    }
+    close(printer, &project, &report);
+    Ok(ExitStatus::Success)
+}
+
+fn options(
+    args: ReproArgs,
+    project: &Project,
+    settings: &Settings,
+    from: TransferSelection,
+) -> ReproOptions {
+    let mut targets: Vec<String> = args
+        .targets
+        .into_iter()
+        .map(|name| target(project, settings, &name))
+        .collect();
+    // As in DVC the pipeline is that of the directory where one is.
+    let here = target(project, settings, "dvc.yaml");
+    if targets.is_empty() && Utf8Path::new(&here) != "dvc.yaml" {
+        targets.push(here);
+    }
+    ReproOptions {
+        targets,
+        names: if args.glob {
+            Names::Patterns
+        } else {
+            Names::Exact
+        },
+        reach: args.reach.into(),
+        force: match (args.force, args.force_downstream) {
+            (true, _) => Force::Yes,
+            (false, true) => Force::Downstream,
+            (false, false) => Force::No,
+        },
+        mode: if args.dry {
+            ReproMode::DryRun
+        } else {
+            ReproMode::Run
+        },
+        jobs: args.jobs,
+        on_failure: match (args.keep_going, args.ignore_errors) {
+            (true, _) => OnFailure::KeepGoing,
+            (false, true) => OnFailure::Ignore,
+            (false, false) => OnFailure::Stop,
+        },
+        missing: if args.allow_missing {
+            MissingData::Allowed
+        } else {
+            MissingData::Changed
+        },
+        pull: args.pull.then_some(from),
+        earlier_runs: if args.no_run_cache {
+            EarlierRuns::Ignored
+        } else {
+            EarlierRuns::Taken
+        },
+        saving: if args.no_commit {
+            Saving::Left
+        } else {
+            Saving::Saved
+        },
+        ..ReproOptions::default()
+    }
+}
+
+/// Says what to do next.
+fn close(printer: &Printer, project: &Project, report: &ReproReport) {
     if report.stages.is_empty() {
         printer.note("there is no stage to run");
         printer.hint("describe the pipeline in dvc.yaml");
@@ -92,10 +259,9 @@ pub(super) fn run(
         if !project.git().is_declined() {
             printer.hint("record it in Git: `git add dvc.lock`, then `git commit`");
         }
-    } else {
+    } else if report.failures.is_empty() {
         printer.note("the pipeline is up to date");
     }
-    Ok(ExitStatus::Success)
 }
 
 /// Whether `dvc.lock` says something new of the stage.

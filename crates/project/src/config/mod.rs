@@ -1,6 +1,7 @@
 //! `ketch.toml`: what DVC's closed formats have no place for.
 
 mod model;
+mod pipeline;
 mod reader;
 mod remote;
 mod settings;
@@ -9,5 +10,6 @@ pub use model::{
     Beats, GateConfig, Goal, MetricConfig, ModelConfig, MonitorConfig, RetrainConfig,
     RolloutConfig, RowWindow,
 };
+pub use pipeline::PipelineConfig;
 pub use remote::{RemoteConfig, RemoteLayout};
 pub use settings::{ConfigWarning, EnvironmentConfig, LifecycleConfig, ProjectConfig};

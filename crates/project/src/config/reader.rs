@@ -1,6 +1,6 @@
 //! Reading a TOML table key by key, so that every complaint has a line and a column.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use toml::Spanned;
@@ -222,6 +222,23 @@ impl<'d, 'i> TableReader<'d, 'i> {
         self.value(key)
             .map(|value| count_of(document, value, &name))
             .transpose()
+    }
+
+    /// The table under `key` with a count for every name.
+    pub(super) fn count_of_each(
+        &mut self,
+        document: &Document<'_>,
+        key: &'static str,
+    ) -> Result<BTreeMap<String, u64>, ProjectError> {
+        let inner = self.table(document, key)?;
+        let entries = inner.table.into_iter().flat_map(DeTable::iter);
+        entries
+            .map(|(name, value)| {
+                let name = name.get_ref();
+                let count = count_of(document, value, &inner.dotted(name))?;
+                Ok((name.to_string(), count))
+            })
+            .collect()
     }
 
     pub(super) fn counts(

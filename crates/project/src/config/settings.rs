@@ -4,7 +4,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 use super::reader::{Document, TableReader};
-use super::{ModelConfig, RemoteConfig};
+use super::{ModelConfig, PipelineConfig, RemoteConfig};
 use crate::ProjectError;
 
 /// The content of `ketch.toml`. Every table is optional.
@@ -14,6 +14,8 @@ pub struct ProjectConfig {
     pub lifecycle: LifecycleConfig,
     /// `[environment]`
     pub environment: EnvironmentConfig,
+    /// `[pipeline]`
+    pub pipeline: PipelineConfig,
     /// `[model.NAME]`, by name
     pub model: IndexMap<String, ModelConfig>,
     /// `[remote.NAME]`, by name
@@ -79,6 +81,7 @@ impl Default for ProjectConfig {
         Self {
             lifecycle: LifecycleConfig::default(),
             environment: EnvironmentConfig::default(),
+            pipeline: PipelineConfig::default(),
             model: IndexMap::new(),
             remote: IndexMap::new(),
             warnings: Vec::new(),
@@ -118,6 +121,9 @@ impl ProjectConfig {
         );
         reader.finish(&mut document);
 
+        let reader = top.table(&document, "pipeline")?;
+        let pipeline = PipelineConfig::read(reader, &mut document)?;
+
         let mut model = IndexMap::new();
         for (name, reader) in top.tables(&document, "model")? {
             model.insert(name, ModelConfig::read(reader, &mut document)?);
@@ -130,6 +136,7 @@ impl ProjectConfig {
         Ok(Self {
             lifecycle,
             environment,
+            pipeline,
             model,
             remote,
             warnings: document.warnings,

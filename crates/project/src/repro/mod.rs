@@ -1,0 +1,231 @@
+//! Bringing a pipeline up to date.
+
+mod plan;
+mod schedule;
+mod work;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use camino::Utf8PathBuf;
+use ketch_store::{Reporter, Silent};
+use serde::Serialize;
+
+use crate::change::Change;
+use crate::graph::StageGraph;
+use crate::stage::Index;
+use crate::{Names, Project, ProjectError, TransferSelection};
+
+/// What to bring up to date, and how.
+#[derive(Debug, Clone, Default)]
+pub struct ReproOptions {
+    /// Stages, their outputs or `dvc.yaml` files; empty for all in the root's `dvc.yaml`.
+    pub targets: Vec<String>,
+    pub names: Names,
+    pub reach: Reach,
+    pub force: Force,
+    pub mode: ReproMode,
+    /// How many stages run at once; what `ketch.toml` says if not given, else one.
+    pub jobs: Option<NonZeroUsize>,
+    pub on_failure: OnFailure,
+    pub missing: MissingData,
+    /// Where data that is not there is fetched from, if it is to be.
+    pub pull: Option<TransferSelection>,
+    pub earlier_runs: EarlierRuns,
+    pub saving: Saving,
+    /// Variables added to the environment of the commands.
+    pub environment: Vec<(String, String)>,
+    /// Where the logs of the stages go; `.ketch/logs` if not given.
+    pub logs: Option<Utf8PathBuf>,
+}
+
+/// Which stages belong to the targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reach {
+    /// The targets and all that they need.
+    #[default]
+    Upstream,
+    /// The targets themselves.
+    Alone,
+    /// The targets and all that follows from them.
+    Downstream,
+    /// Everything that hangs together with the targets.
+    Pipeline,
+    /// Every stage of the project.
+    Everything,
+    /// The stages of every `dvc.yaml` below the targets, which are directories, and all that they
+    /// need.
+    Below,
+}
+
+/// Whether unchanged stages run too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Force {
+    /// Only what changed.
+    #[default]
+    No,
+    /// Everything, without asking the run cache.
+    Yes,
+    /// What changed, and all that follows from it, whether its inputs differ or not.
+    Downstream,
+}
+
+/// Whether anything is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReproMode {
+    #[default]
+    Run,
+    /// Only says what would run and why.
+    DryRun,
+}
+
+/// What the failure of a stage means to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// No other is begun; those at work come to their end.
+    #[default]
+    Stop,
+    /// What does not follow from it is done all the same.
+    KeepGoing,
+    /// So is what follows from it.
+    Ignore,
+}
+
+/// What data means that is neither here nor in the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MissingData {
+    /// The stage has to run.
+    #[default]
+    Changed,
+    /// Nothing, if all else is as recorded.
+    Allowed,
+}
+
+/// Whether results of earlier runs with the same inputs are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EarlierRuns {
+    #[default]
+    Taken,
+    Ignored,
+}
+
+/// Whether outputs go into the cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Saving {
+    #[default]
+    Saved,
+    /// They are only recorded.
+    Left,
+}
+
+/// Receives what happens while a pipeline is brought up to date.
+pub trait ReproReporter: Send + Sync {
+    /// Whether a stage may run.
+    fn may_run(&self, _stage: &str) -> bool {
+        true
+    }
+
+    /// A stage is about to run.
+    fn stage_started(&self, _stage: &str, _changes: &[Change]) {}
+
+    /// Its command wrote a line, to its standard output or error. Comes from several threads where
+    /// several stages run.
+    fn stage_line(&self, _stage: &str, _line: &str) {}
+
+    /// A stage is dealt with.
+    fn stage_finished(&self, _result: &StageResult) {}
+
+    /// A stage failed, and others go on.
+    fn stage_failed(&self, _stage: &str, _error: &ProjectError) {}
+
+    /// Where progress of hashing and copying goes.
+    fn files(&self) -> &dyn Reporter {
+        &Silent
+    }
+}
+
+impl ReproReporter for Silent {}
+
+/// What happened, stage by stage, in the order of the plan.
+#[derive(Debug, Serialize)]
+pub struct ReproReport {
+    pub stages: Vec<StageResult>,
+    /// Why stages failed, where that did not end everything.
+    #[serde(skip)]
+    pub failures: BTreeMap<String, ProjectError>,
+}
+
+/// What happened to one stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StageResult {
+    pub stage: String,
+    pub outcome: StageOutcome,
+    /// Why; empty for an unchanged stage.
+    pub changes: Vec<Change>,
+}
+
+/// How a stage was dealt with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageOutcome {
+    /// Nothing to do.
+    Unchanged,
+    /// Nothing to run; missing outputs came out of the cache.
+    CheckedOut,
+    /// The same was run before; its outputs came out of the cache.
+    Restored,
+    /// Its commands were run.
+    Ran,
+    /// Its commands would be run, or their results restored.
+    WouldRun,
+    Failed,
+    /// A stage that it needs failed.
+    Skipped,
+}
+
+impl ReproReport {
+    /// Whether any stage was run or restored, or would be.
+    pub fn changed(&self) -> bool {
+        self.stages
+            .iter()
+            .any(|stage| stage.outcome != StageOutcome::Unchanged)
+    }
+}
+
+/// Brings the wanted stages and all they need up to date, each after what it needs, several at once
+/// if that is wanted.
+///
+/// A stage is recorded in `dvc.lock` only after its outputs are in the cache, so being killed at
+/// any moment leaves nothing that would be believed. The project's lock is free while nothing but
+/// commands is at work, as it is with DVC.
+///
+/// # Errors
+///
+/// The first failure, when all that was at work has come to its end; with another
+/// [`OnFailure`] than `Stop` failures of stages are in the report.
+pub fn repro(
+    project: &Project,
+    options: &ReproOptions,
+    reporter: &dyn ReproReporter,
+) -> Result<ReproReport, ProjectError> {
+    let mut lock = match options.mode {
+        ReproMode::Run => Some(project.lock()?),
+        ReproMode::DryRun => None,
+    };
+    let index = Index::load(project)?;
+    let graph = StageGraph::build(&index)?;
+    let steps = plan::steps(project, &index, &graph, options)?;
+    let job = schedule::Job {
+        project,
+        index: &index,
+        graph: &graph,
+        options,
+        reporter,
+    };
+    let report = match options.mode {
+        ReproMode::Run => job.run(&steps, &mut lock)?,
+        ReproMode::DryRun => job.look(&steps)?,
+    };
+    project.remember();
+    Ok(report)
+}
