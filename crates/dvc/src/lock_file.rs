@@ -103,6 +103,8 @@ impl LockFile {
             match (yaml::key_named(stages, name).cloned(), before) {
                 (None, Some(before)) => {
                     stages.shift_insert(before, name.into(), stage.to_value());
+                    // An edit of the text adds at the end.
+                    self.text = None;
                 }
                 (key, _) => {
                     stages.insert(key.unwrap_or_else(|| name.into()), stage.to_value());

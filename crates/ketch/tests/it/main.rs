@@ -12,6 +12,7 @@ mod dvc_check_ignore;
 mod dvc_no_remote;
 mod dvc_places;
 mod dvc_refusals;
+mod dvc_repro;
 mod dvc_tables;
 mod dvc_templates;
 mod faults;

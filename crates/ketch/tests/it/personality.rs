@@ -1,6 +1,7 @@
 //! Called by the name of `dvc`, ketch answers as DVC 3.67.1 does: the same steps by either, and
 //! what each prints and ends with.
 
+use std::collections::BTreeMap;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,6 +23,11 @@ pub(crate) enum Step {
     Write(&'static str, &'static str),
     Remove(&'static str),
     Commit,
+    /// Both have the same files with the same content, but for the cache and what each keeps for
+    /// itself.
+    Files,
+    /// Both have the same content in a file.
+    File(&'static str),
 }
 
 use Step::{Commit, Ends, Json, Lines, Remove, Same, Write};
@@ -250,13 +256,37 @@ impl Twin {
                 let path = self.project.path(path);
                 if path.is_dir() {
                     fs_err::remove_dir_all(path).expect("removed");
-                } else {
+                } else if path.symlink_metadata().is_ok() {
                     fs_err::remove_file(path).expect("removed");
                 }
             }
             Commit => crate::support::commit_all(&self.project),
-            Same(_) | Lines(_) | Json(_) | Ends(_) => {}
+            Same(_) | Lines(_) | Json(_) | Ends(_) | Step::Files | Step::File(_) => {}
         }
+    }
+
+    /// The content of every file by its path.
+    fn files(&self) -> BTreeMap<Utf8PathBuf, String> {
+        let root = self.project.root();
+        let own = [".git", ".ketch", ".dvc/cache", ".dvc/tmp"].map(|path| root.join(path));
+        let mut files = BTreeMap::new();
+        let mut folders = vec![root.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir_utf8().expect("a folder") {
+                let path = entry.expect("an entry").into_path();
+                if own.contains(&path) {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = self.shown(&fs_err::read(&path).expect("a file"));
+                let below = path.strip_prefix(&root).expect("below").to_owned();
+                files.insert(below, text);
+            }
+        }
+        files
     }
 }
 
@@ -316,6 +346,25 @@ pub(crate) fn assert_same_story(ours: &Twin, theirs: &Twin, story: &[Step]) -> u
     let mut differing = Vec::new();
     let mut compared = 0;
     for step in story {
+        if matches!(step, Step::Files | Step::File(_)) {
+            let (mut our, mut their) = (ours.files(), theirs.files());
+            if let Step::File(only) = step {
+                our.retain(|path, _| path == only);
+                their.retain(|path, _| path == only);
+            }
+            for path in our.keys().chain(their.keys()) {
+                if our.get(path) != their.get(path) {
+                    let shown = |files: &BTreeMap<Utf8PathBuf, String>| files.get(path).cloned();
+                    differing.push(format!(
+                        "{path} of ours is\n{:?}\nand of theirs\n{:?}",
+                        shown(&our),
+                        shown(&their)
+                    ));
+                }
+            }
+            compared += 1;
+            continue;
+        }
         let (Same(line) | Lines(line) | Json(line) | Ends(line)) = step else {
             ours.act(step);
             theirs.act(step);

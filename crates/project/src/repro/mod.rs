@@ -2,6 +2,7 @@
 
 mod plan;
 mod schedule;
+mod sources;
 mod work;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use serde::Serialize;
 use crate::change::Change;
 use crate::graph::StageGraph;
 use crate::stage::Index;
-use crate::{Names, Project, ProjectError, TransferSelection};
+use crate::{Names, Project, ProjectError, RecordOptions, TransferSelection, record};
 
 /// What to bring up to date, and how.
 #[derive(Debug, Clone, Default)]
@@ -195,7 +196,8 @@ impl ReproReport {
 /// Brings the wanted stages and all they need up to date, each after what it needs, several at once
 /// if that is wanted.
 ///
-/// A stage is recorded in `dvc.lock` only after its outputs are in the cache, so being killed at
+/// Data that the stages read is recorded first where it is not as its `.dvc` file says. A stage is
+/// recorded in `dvc.lock` only after its outputs are in the cache, so being killed at
 /// any moment leaves nothing that would be believed. The project's lock is free while nothing but
 /// commands is at work, as it is with DVC.
 ///
@@ -212,9 +214,25 @@ pub fn repro(
         ReproMode::Run => Some(project.lock()?),
         ReproMode::DryRun => None,
     };
-    let index = Index::load(project)?;
-    let graph = StageGraph::build(&index)?;
-    let steps = plan::steps(project, &index, &graph, options)?;
+    let mut index = Index::load(project)?;
+    let mut graph = StageGraph::build(&index)?;
+    let mut steps = plan::steps(project, &index, &graph, options)?;
+    let runs = options.mode == ReproMode::Run && options.saving == Saving::Saved;
+    if runs && options.reach != Reach::Alone {
+        let targets = sources::changed(project, &index, &steps, reporter.files())?;
+        if !targets.is_empty() {
+            let sources = RecordOptions {
+                targets,
+                ..RecordOptions::default()
+            };
+            drop(lock.take());
+            record(project, &sources, reporter.files())?;
+            lock = Some(project.lock_with_patience()?);
+            index = Index::load(project)?;
+            graph = StageGraph::build(&index)?;
+            steps = plan::steps(project, &index, &graph, options)?;
+        }
+    }
     let job = schedule::Job {
         project,
         index: &index,

@@ -68,7 +68,7 @@ fn chosen(
             if chosen.len() == before {
                 return Err(index.unknown(target));
             }
-        } else {
+        } else if !index.data.iter().any(|data| data.file == directory) {
             exact.push(target.clone());
         }
     }

@@ -230,7 +230,8 @@ impl<'a> Run<'a> {
             *lock = Some(self.job.project.lock_with_patience()?);
         }
         let work = self.job.work(stage, *forced);
-        match work.begin(&self.made, lock) {
+        let later = self.recorded_later(step);
+        match work.begin(&self.made, &later, lock) {
             Ok(Begun::Done(result, outs)) => self.done(step, result, outs),
             Ok(Begun::Prepared(prepared)) => {
                 self.set(step, State::Running);

@@ -119,10 +119,12 @@ impl<'a> Work<'a> {
     }
 
     /// Does all that can be done without running anything; the outputs of a stage that has to run
-    /// are removed. `made` is what other stages made before it.
+    /// are removed. `made` is what other stages made before it, `later` whose records its own belongs
+    /// in front of.
     pub(super) fn begin(
         self,
         made: &Made,
+        later: &[&str],
         lock: &mut Option<RepoLock>,
     ) -> Result<Begun<'a>, ProjectError> {
         let in_use = self.claim_paths()?;
@@ -166,7 +168,7 @@ impl<'a> Work<'a> {
             gitignore::refuse_tracked(self.job.project, &path)?;
         }
         if let Some(earlier) = self.earlier_result(&inspection)? {
-            return self.restore_earlier(inspection, earlier);
+            return self.restore_earlier(inspection, earlier, later);
         }
         if !self.job.reporter.may_run(&self.stage.address) {
             return Err(ProjectError::Declined {
@@ -189,6 +191,7 @@ impl<'a> Work<'a> {
         &self,
         inspection: Inspection,
         earlier: StageLock,
+        later: &[&str],
     ) -> Result<Begun<'a>, ProjectError> {
         let result = StageLock {
             outs: earlier.outs,
@@ -198,7 +201,7 @@ impl<'a> Work<'a> {
             let path = self.stage.resolve(&out.path);
             restore(self.job.project, &path, out, self.files())?;
         }
-        self.record(&result, &[])?;
+        self.record(&result, later)?;
         let outs = result.outs;
         Ok(Begun::Done(
             self.result(StageOutcome::Restored, inspection.changes),

@@ -24,6 +24,7 @@ mod legacy;
 mod lineage;
 mod links;
 mod merge;
+mod parallel;
 mod pipeline;
 mod relink;
 mod repro;
