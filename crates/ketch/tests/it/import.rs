@@ -91,3 +91,18 @@ fn nothing_is_needed_to_get_and_to_look() {
     let missing = here.ketch(["get", url, "nosuch"]).failure(3);
     assert!(missing.stderr.contains("ketch list -R"), "{missing}");
 }
+
+/// A directory that is no data of anybody's is copied as it is, whatever rules lie in it.
+#[test]
+fn a_directory_with_rules_of_its_own_is_copied_whole() {
+    let here = project();
+    here.write("from/.dvcignore", "*.tmp\n");
+    here.write("from/a.tmp", "hidden\n");
+    here.write("from/sub/b", "b\n");
+    here.write("from/sub/empty", "");
+    let _ = here.ketch(["get-url", "from", "to"]).success();
+    for name in [".dvcignore", "a.tmp", "sub/b", "sub/empty"] {
+        let read = |folder: &str| fs_err::read(here.path(format!("{folder}/{name}"))).unwrap();
+        assert_eq!(read("to"), read("from"), "{name}");
+    }
+}

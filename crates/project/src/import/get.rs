@@ -134,9 +134,9 @@ pub fn get_url(
         options.root.as_deref(),
         &options.transfer,
     )?;
-    source.find()?;
+    source.find_all()?;
     let room = Room::beside(&path)?;
-    let (_, content) = source.take(&options.url, &room.cache, reporter)?;
+    let content = source.take_all(&options.url, &room.cache, reporter)?;
     room.lay_out(&content.id, &path, reporter)?;
     Ok(GetReport {
         path,

@@ -312,6 +312,39 @@ impl UrlSource {
         }
     }
 
+    /// Puts all of it into the cache; of a local directory also what could not be imported.
+    pub(super) fn take_all(
+        &self,
+        path: &str,
+        cache: &Cache,
+        reporter: &dyn Reporter,
+    ) -> Result<Content, ProjectError> {
+        let Some(directory) = self.local().filter(|path| path.is_dir()) else {
+            return Ok(self.take(path, cache, reporter)?.1);
+        };
+        let files = every_file(directory)?;
+        reporter.start(files.len() as u64);
+        let mut size = 0;
+        let mut entries = Vec::with_capacity(files.len());
+        for file in files {
+            let place = directory.join(&file.relpath);
+            let added = cache.add_file(&place, Original::Untouched, reporter)?;
+            size += added.size;
+            entries.push(ManifestEntry {
+                md5: added.id,
+                relpath: file.relpath,
+            });
+        }
+        let count = entries.len() as u64;
+        let manifest = Manifest::new(entries)?;
+        Ok(Content {
+            id: cache.add_manifest(&manifest)?,
+            size,
+            files: Some(count),
+            executable: false,
+        })
+    }
+
     /// Puts into the cache what a dependency with versions records, be it the newest or not.
     pub(super) fn take_recorded(
         &self,
