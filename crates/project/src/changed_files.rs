@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::diff::DiffOptions;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::transfer::look_up_manifests;
 use crate::tree::{Depth, Difference, Tree, chosen, compare};
 use crate::{Project, ProjectError};
 
@@ -69,6 +70,10 @@ pub fn changed_files(
     };
     let touches =
         |path: &Utf8Path| counts(path) || targets.iter().any(|target| target.starts_with(path));
+    if let Some(from) = &options.manifests {
+        let touched = before.iter().chain(&now).filter(|one| touches(&one.path));
+        look_up_manifests(project, touched, from);
+    }
     need_manifests(project, &before, &now, to.is_some(), &touches)?;
     let mut old = Tree::recorded(project, &before, Depth::Files);
     let mut new = if to.is_some() {
@@ -135,7 +140,8 @@ fn need_manifests(
         let same = |side: &[Recorded]| side.iter().any(|one| one.entry.md5.as_ref() == Some(&id));
         // A directory that is the same on both sides is not looked into.
         if !(both_recorded && same(before) && same(now)) {
-            project.cache().manifest(&id)?;
+            let known = project.cache().manifest(&id).map(drop);
+            known.or_else(|error| project.seen_manifest(&id).map(drop).ok_or(error))?;
         }
     }
     Ok(())

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::diff::OldAndNew;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::transfer::look_up_manifests;
 use crate::transfer::{NotInRemoteOptions, not_in_remote};
 use crate::tree::{Depth, Difference, Tree, chosen, compare, shown};
-use crate::{Project, ProjectError};
+use crate::{Project, ProjectError, RemoteChoice};
 
 /// What to look at.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +20,8 @@ pub struct DataStatusOptions {
     pub targets: Vec<String>,
     pub strangers: Strangers,
     pub depth: Depth,
+    /// Where the manifests of directories are asked for that the cache lacks; nowhere if not given.
+    pub manifests: Option<RemoteChoice>,
     /// Whether to look for what remotes do not have, and how.
     pub not_in_remote: Option<NotInRemoteOptions>,
 }
@@ -97,6 +100,9 @@ pub fn data_status(
         Some(head) => Snapshot::of_commit(project, head, &Blobs::default())?.outputs()?,
         None => Vec::new(),
     };
+    if let (Depth::Files, Some(from)) = (options.depth, &options.manifests) {
+        look_up_manifests(project, before.iter().chain(&now), from);
+    }
     let mut committed = Tree::recorded(project, &before, options.depth);
     let mut recorded = Tree::recorded(project, &now, options.depth);
     let mut workspace = Tree::workspace(project, &now, options.depth, reporter)?;

@@ -5,8 +5,9 @@ use ketch_store::Reporter;
 use serde::Serialize;
 
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::transfer::look_up_manifests;
 use crate::tree::{Depth, Difference, Tree, chosen, compare, shown};
-use crate::{Project, ProjectError};
+use crate::{Project, ProjectError, RemoteChoice};
 
 /// What to compare.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +18,8 @@ pub struct DiffOptions {
     pub to: Option<String>,
     /// Outputs, what is in them, `.dvc` files or stages; empty for everything.
     pub targets: Vec<String>,
+    /// Where the manifests of directories are asked for that the cache lacks; nowhere if not given.
+    pub manifests: Option<RemoteChoice>,
 }
 
 /// What differs, each list in the order of its paths; directories end with a slash.
@@ -89,6 +92,9 @@ pub fn diff(
         Some(to) => Snapshot::of_commit(project, to, &blobs)?.outputs()?,
         None => Snapshot::of_workspace(project)?.outputs()?,
     };
+    if let Some(from) = &options.manifests {
+        look_up_manifests(project, before.iter().chain(&now), from);
+    }
     let mut old = Tree::recorded(project, &before, Depth::Files);
     let mut new = match &to {
         Some(_) => Tree::recorded(project, &now, Depth::Files),

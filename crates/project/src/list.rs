@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use crate::paths::join;
 use crate::snapshot::{Blobs, Recorded, Snapshot};
+use crate::transfer::look_up_manifests;
 use crate::versioned::manifest_of;
-use crate::{CommitId, Project, ProjectError};
+use crate::{CommitId, Project, ProjectError, RemoteChoice};
 
 /// What to list.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +21,8 @@ pub struct ListOptions {
     pub revision: Option<String>,
     pub folders: Folders,
     pub origin: Origin,
+    /// Where the manifests of directories are asked for that the cache lacks; nowhere if not given.
+    pub manifests: Option<RemoteChoice>,
 }
 
 /// What becomes of directories.
@@ -79,6 +82,11 @@ pub fn list(project: &Project, options: &ListOptions) -> Result<Vec<ListEntry>, 
     };
     if options.origin == Origin::Data {
         files.clear();
+    }
+    if let Some(from) = &options.manifests {
+        // What lies elsewhere is not looked into.
+        let near = |one: &&Recorded| one.path.starts_with(&base) || base.starts_with(&one.path);
+        look_up_manifests(project, outputs.iter().filter(near), from);
     }
     for output in &outputs {
         add_output(project, output, options, &mut files);

@@ -1,7 +1,10 @@
 //! A project: a directory with a `.dvc` in it, in a Git work tree unless it does without.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_dvc::{BooleanOptions, Config, ListOptions, OptionStyle};
+use ketch_dvc::{BooleanOptions, Config, ListOptions, Manifest, ObjectId, OptionStyle};
 use ketch_store::{
     Cache, HiddenBy, LinkKind, Neighbours, RepoLock, StateIndex, StoreError, find_in_project,
     remove_leftovers, write_atomically,
@@ -36,6 +39,8 @@ pub struct Project {
     patience: Patience,
     /// Another project's, where this one is a work tree without its own.
     main_root: Utf8PathBuf,
+    /// Manifests of directories that only a remote has, for as long as somebody looks.
+    manifests: Mutex<HashMap<ObjectId, Manifest>>,
 }
 
 impl Project {
@@ -123,6 +128,7 @@ impl Project {
             patience,
             git,
             main_root,
+            manifests: Mutex::default(),
             root,
         })
     }
@@ -223,6 +229,24 @@ impl Project {
             // Where it cannot be written, things are slower, nothing else.
             let _ = state.save();
         }
+    }
+
+    /// A manifest that was looked up elsewhere.
+    pub(crate) fn seen_manifest(&self, id: &ObjectId) -> Option<Manifest> {
+        let seen = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.get(id).cloned()
+    }
+
+    /// Keeps a manifest in mind that the cache does not have.
+    pub(crate) fn see_manifest(&self, id: &ObjectId, manifest: Manifest) {
+        let mut seen = self
+            .manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        seen.insert(id.clone(), manifest);
     }
 
     /// How a mapping in a stage's command becomes options (`parsing` in DVC's settings).

@@ -7,7 +7,8 @@ use ketch_store::StoreError;
 
 use crate::{Project, ProjectError};
 
-/// The manifest of a directory: as it is recorded, or else out of the cache.
+/// The manifest of a directory: as it is recorded, or else out of the cache, or from where it was
+/// looked up.
 pub(crate) fn manifest_of(
     project: &Project,
     entry: &OutputEntry,
@@ -15,7 +16,10 @@ pub(crate) fn manifest_of(
 ) -> Result<Manifest, StoreError> {
     match entry.versioned_manifest() {
         Some(manifest) => Ok(manifest),
-        None => project.cache().manifest(id),
+        None => project.cache().manifest(id).or_else(|error| {
+            let seen = project.seen_manifest(id);
+            seen.ok_or(error)
+        }),
     }
 }
 

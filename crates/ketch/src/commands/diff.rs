@@ -11,7 +11,7 @@ use crate::printer::Printer;
 use crate::progress::FileProgress;
 use crate::settings::Settings;
 use crate::targets::data_targets;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Show what differs in the data between two revisions
 ///
@@ -71,7 +71,12 @@ pub(super) fn run(
         rows,
     } = args;
     if rows.wanted() {
-        let options = DiffOptions { from, to, targets };
+        let options = DiffOptions {
+            from,
+            to,
+            targets,
+            manifests: Some(remote_choice(settings, None, None)),
+        };
         return diff_rows::run(rows, options, settings, printer);
     }
     let project = open_project(settings, printer)?;
@@ -79,6 +84,7 @@ pub(super) fn run(
         from,
         to,
         targets: data_targets(&project, settings, &targets),
+        manifests: Some(remote_choice(settings, None, None)),
     };
     let progress = FileProgress::new(printer);
     let mut report = diff(&project, &options, &progress).map_err(|error| {

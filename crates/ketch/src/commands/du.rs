@@ -14,7 +14,7 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// Show how much room files and data take
 ///
@@ -128,6 +128,7 @@ fn entries(
         path,
         revision: args.source.revision(),
         folders: Folders::Listed,
+        manifests: Some(remote_choice(settings, None, None)),
         ..ListOptions::default()
     };
     Ok((list(&project, &options)?, base))

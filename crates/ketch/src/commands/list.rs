@@ -15,7 +15,7 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
-use crate::workspace::open_project;
+use crate::workspace::{open_project, remote_choice};
 
 /// List the files of a project or of another repository, with the data that it tracks
 ///
@@ -91,7 +91,7 @@ pub(super) fn run(
             let project = open_project(settings, printer)?;
             let path = path.unwrap_or_else(|| project.root().to_owned());
             (
-                of_project(&project, path, args, levels, origin)?,
+                of_project(&project, settings, path, args, levels, origin)?,
                 ".".to_owned(),
             )
         }
@@ -103,7 +103,10 @@ pub(super) fn run(
                 path.clone()
             };
             let path = tidy(&project.root().join(&path));
-            (of_project(&project, path, args, levels, origin)?, name)
+            (
+                of_project(&project, settings, path, args, levels, origin)?,
+                name,
+            )
         }
         Place::Repository(url, path) => {
             let name = if path.is_empty() {
@@ -183,6 +186,7 @@ pub(super) fn place(
 
 fn of_project(
     project: &Project,
+    settings: &Settings,
     path: Utf8PathBuf,
     args: &ListArgs,
     levels: Option<usize>,
@@ -197,6 +201,7 @@ fn of_project(
             Folders::Walked
         },
         origin,
+        manifests: Some(remote_choice(settings, None, None)),
     };
     let entries = list(project, &options)?;
     Ok(match levels {

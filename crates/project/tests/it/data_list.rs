@@ -30,6 +30,7 @@ fn options(path: &str, folders: Folders, origin: Origin) -> ListOptions {
         revision: None,
         folders,
         origin,
+        manifests: None,
     }
 }
 

@@ -197,6 +197,7 @@ fn revisions_and_targets_are_compared_alike() {
             from: Some(from.to_owned()),
             to: to.map(str::to_owned),
             targets: targets.into_iter().map(str::to_owned).collect(),
+            ..DiffOptions::default()
         };
         let report = diff(&sandbox.open(), &options, &Silent).unwrap();
         let empty = report.is_empty();

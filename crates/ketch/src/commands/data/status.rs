@@ -79,6 +79,7 @@ pub(super) fn run(
         } else {
             Strangers::Refused
         },
+        manifests: Some(remote_choice(settings, None, None)),
         depth: if granular {
             Depth::Files
         } else {
