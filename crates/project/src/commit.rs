@@ -64,7 +64,8 @@ pub fn set_params(
     Ok(())
 }
 
-fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+/// What describes the project, and every tracked file that changed, relative to the root.
+pub(crate) fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
     let index = Index::load(project)?;
     let mut wanted: BTreeSet<Utf8PathBuf> = BTreeSet::new();
     for stage in &index.stages {
@@ -90,13 +91,16 @@ fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectError> {
     })?);
     wanted.extend([".dvc/config", ".dvc/.gitignore"].map(|name| project.root().join(name)));
     let git = project.git();
-    let mut paths = Vec::new();
-    for path in wanted {
-        let inside = path.starts_with(project.root());
-        if inside && path.symlink_metadata().is_ok() && !git.is_ignored(&path)? {
-            paths.push(project.shown(&path));
-        }
-    }
+    let there: Vec<Utf8PathBuf> = wanted
+        .into_iter()
+        .filter(|path| path.starts_with(project.root()) && path.symlink_metadata().is_ok())
+        .collect();
+    let ignored = git.ignored(&there)?;
+    let mut paths: Vec<Utf8PathBuf> = there
+        .iter()
+        .filter(|path| !ignored.contains(path.as_path()))
+        .map(|path| project.shown(path))
+        .collect();
     // What changed or vanished otherwise, as `git commit --all` would take it.
     let top = crate::project::canonical(&git.top_level()?)?;
     for changed in git.changed_files()? {

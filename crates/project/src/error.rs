@@ -212,6 +212,9 @@ pub enum ProjectError {
     )]
     KeepsVersions { remote: String },
 
+    #[error(transparent)]
+    Experiment(#[from] crate::experiment::ExperimentError),
+
     #[error("there is a Git hook `{path}` already")]
     HookExists { path: Utf8PathBuf },
 
@@ -380,6 +383,7 @@ impl ProjectError {
             Self::InsideLegacy { path } => {
                 format!("add all of it: `ketch add '{path}'`")
             }
+            Self::Experiment(error) => return error.hint(),
             Self::HookExists { path } => {
                 format!("call ketch from `{path}` yourself, or move it away")
             }

@@ -29,6 +29,7 @@ mod destroy;
 mod diff;
 mod dvc_settings;
 mod error;
+mod experiment;
 mod freeze;
 mod fsck;
 mod gc;
@@ -89,6 +90,13 @@ pub use dvc_settings::{
     set_setting, setting, settings, unset_setting,
 };
 pub use error::{ProjectError, StageFailure};
+pub use experiment::{
+    AppliedExperiment, BaselineExperiments, BranchedExperiment, ExchangeOptions,
+    ExchangedExperiments, Experiment, ExperimentChoice, ExperimentError, ExperimentOptions,
+    ExperimentPlace, ExperimentReport, OnExistingName, ParameterOverride, Removal, Runs,
+    SaveOptions, apply_experiment, branch_experiment, list_experiments, pull_experiments,
+    push_experiments, remove_experiments, rename_experiment, run_experiment, save_experiment,
+};
 pub use freeze::{FreezeReport, Frozen, freeze};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
 pub use gc::{FailedCommits, GcMode, GcObject, GcOptions, GcReport, Keep, Reachable, gc};

@@ -114,16 +114,26 @@ pub(super) fn run(
     if report.missing.is_empty() {
         return Ok(ExitStatus::Success);
     }
-    for path in &report.missing {
-        let path = from_here(&project, settings, path);
-        printer.warning(format_args!("`{path}` is not in the cache"));
-    }
-    printer.hint("get it from a remote with `ketch pull`, or make it with `ketch repro`");
+    warn_of_missing(&project, settings, printer, &report.missing);
     Ok(if args.allow_missing {
         ExitStatus::Success
     } else {
         ExitStatus::Refused
     })
+}
+
+/// Says which data is recorded and not in the cache.
+pub(super) fn warn_of_missing(
+    project: &Project,
+    settings: &Settings,
+    printer: &Printer,
+    missing: &[Utf8PathBuf],
+) {
+    for path in missing {
+        let path = from_here(project, settings, path);
+        printer.warning(format_args!("`{path}` is not in the cache"));
+    }
+    printer.hint("get it from a remote with `ketch pull`, or make it with `ketch repro`");
 }
 
 /// DVC counts files of directories where we count outputs; the marks are the same.

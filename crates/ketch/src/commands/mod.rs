@@ -16,6 +16,7 @@ mod diff;
 mod diff_rows;
 mod du;
 mod elsewhere;
+mod exp;
 mod export;
 mod freeze;
 mod fsck;
@@ -94,6 +95,8 @@ pub(crate) enum Command {
     Version(version::VersionArgs),
     Destroy(destroy::DestroyArgs),
     Repro(repro::ReproArgs),
+    #[command(visible_alias = "experiments")]
+    Exp(exp::ExpArgs),
     Status(status::StatusArgs),
     Metrics(metrics::MetricsArgs),
     Model(model::ModelArgs),
@@ -158,6 +161,7 @@ pub(crate) fn run(
         Command::Du(args) => du::run(&args, settings, printer),
         Command::CheckIgnore(args) => check_ignore::run(&args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
+        Command::Exp(args) => exp::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),
         Command::Model(args) => model::run(args, settings, printer),

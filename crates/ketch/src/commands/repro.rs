@@ -151,29 +151,11 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let dry = args.dry;
-    let from = TransferSelection {
-        remote: remote_choice(settings, None, None),
-        ..TransferSelection::default()
-    };
-    if args.pull && !args.no_run_cache && !args.dry {
-        match fetch_runs(&project, &from.remote, &FileProgress::new(printer)) {
-            Ok(_) => {}
-            Err(error) => printer.warning(format_args!("earlier runs were not fetched: {error}")),
-        }
-    }
-    let progress = StageProgress::new(printer).asking(args.interactive);
-    let options = options(args, &project, settings, from);
+    let (options, progress) = args.prepare(&project, settings, printer);
     let report = repro(&project, &options, &progress)?;
     drop(progress);
-    if dry {
-        printer.json(&Report {
-            stages: &report.stages,
-            metrics: None,
-        });
-        for stage in &report.stages {
-            printer.line(planned(stage));
-        }
+    if options.mode == ReproMode::DryRun {
+        tell_plan(printer, &report);
         return Ok(ExitStatus::Success);
     }
     let metrics = metrics(&project)?;
@@ -188,6 +170,47 @@ pub(super) fn run(
     }
     close(printer, &project, &report);
     Ok(ExitStatus::Success)
+}
+
+/// What a dry run found.
+pub(super) fn tell_plan(printer: &Printer, report: &ReproReport) {
+    printer.json(&Report {
+        stages: &report.stages,
+        metrics: None,
+    });
+    for stage in &report.stages {
+        printer.line(planned(stage));
+    }
+}
+
+impl ReproArgs {
+    /// Whether unchanged stages run too.
+    pub(super) fn is_forced(&self) -> bool {
+        self.force
+    }
+
+    /// What is asked for, and who is told of it; with `--pull`, earlier runs are here afterwards.
+    pub(super) fn prepare(
+        self,
+        project: &Project,
+        settings: &Settings,
+        printer: &Printer,
+    ) -> (ReproOptions, StageProgress) {
+        let from = TransferSelection {
+            remote: remote_choice(settings, None, None),
+            ..TransferSelection::default()
+        };
+        if self.pull && !self.no_run_cache && !self.dry {
+            match fetch_runs(project, &from.remote, &FileProgress::new(printer)) {
+                Ok(_) => {}
+                Err(error) => {
+                    printer.warning(format_args!("earlier runs were not fetched: {error}"));
+                }
+            }
+        }
+        let progress = StageProgress::new(printer).asking(self.interactive);
+        (options(self, project, settings, from), progress)
+    }
 }
 
 fn options(

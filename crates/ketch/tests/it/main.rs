@@ -15,6 +15,7 @@ mod dvc_refusals;
 mod dvc_repro;
 mod dvc_tables;
 mod dvc_templates;
+mod experiments;
 mod faults;
 mod freeze;
 mod gc_rules;

@@ -36,7 +36,11 @@ pub(super) fn selected(
     project: &Project,
     options: &TransferSelection,
 ) -> Result<(Vec<Output>, Vec<Skipped>), ProjectError> {
-    let mut now = outputs(project, &options.targets);
+    let only = options.commits.as_ref();
+    let mut now = match only {
+        Some(_) => Ok((Vec::new(), Vec::new())),
+        None => outputs(project, &options.targets),
+    };
     let places = |snapshot: &Snapshot| {
         let limited = !options.kinds.is_empty();
         limited
@@ -44,13 +48,14 @@ pub(super) fn selected(
             .transpose()
     };
     if !options.kinds.is_empty()
+        && only.is_none()
         && let Ok((chosen, skipped)) = &mut now
         && let Some(places) = places(&Snapshot::of_workspace(project)?)?
     {
         chosen.retain(|output| places.has(&output.path));
         skipped.retain(|output| places.has(&output.path));
     }
-    if options.history == History::Workspace {
+    if options.history == History::Workspace && only.is_none() {
         return now;
     }
     let mut found = now.is_ok();
@@ -71,7 +76,11 @@ pub(super) fn selected(
         })
         .collect();
     let blobs = Blobs::default();
-    for commit in commits(project, options.history)? {
+    let commits = match only {
+        Some(commits) => commits.clone(),
+        None => commits(project, options.history)?,
+    };
+    for commit in commits {
         let snapshot = Snapshot::of_commit(project, &commit, &blobs)?;
         let places = places(&snapshot)?;
         for recorded in snapshot.outputs()? {
@@ -110,7 +119,7 @@ pub(super) fn selected(
             }
         }
     }
-    if !found {
+    if !found && only.is_none() {
         // No commit has them either; the work tree's error says it best.
         return outputs(project, &options.targets);
     }

@@ -5,6 +5,7 @@ use ketch_store::remote::TransferReport;
 use serde::Serialize;
 
 use super::{DataKind, History, RemoteChoice, Skipped};
+use crate::CommitId;
 
 /// Which outputs, and the remotes they belong to.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub struct TransferSelection {
     pub remote: RemoteChoice,
     /// Which commits count besides the work tree.
     pub history: History,
+    /// Only what these commits record, whatever the work tree and `history` say.
+    pub commits: Option<Vec<CommitId>>,
     /// What the data has to be for; empty for everything.
     pub kinds: Vec<DataKind>,
 }

@@ -37,7 +37,7 @@ pub fn push(
     let mut changed_files = Vec::new();
     let groups = options.remote.groups(project, wanted)?;
     let versioned = |group: &&Group| group.versioning != Versioning::None;
-    if options.history != History::Workspace
+    if (options.history != History::Workspace || options.commits.is_some())
         && let Some(group) = groups.iter().find(versioned)
     {
         return Err(ProjectError::PastVersions {

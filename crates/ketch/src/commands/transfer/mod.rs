@@ -69,6 +69,7 @@ impl RemoteArgs {
             targets,
             remote: remote_choice(settings, self.remote.clone(), self.jobs),
             history: self.history(),
+            commits: None,
             kinds: Vec::new(),
         }
     }

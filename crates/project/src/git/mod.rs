@@ -10,6 +10,10 @@ use ketch_store::TemporaryFolder;
 
 use crate::ProjectError;
 
+mod references;
+
+pub(crate) use references::PushedRef;
+
 /// The full id of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -49,6 +53,8 @@ pub struct Git {
     presence: Presence,
     /// Where it is, once that was asked.
     work_tree: Option<WorkTree>,
+    /// What is staged, where that is not the user's own index.
+    index: Option<Utf8PathBuf>,
 }
 
 /// A work tree's place.
@@ -88,6 +94,7 @@ impl Git {
             directory: directory.to_owned(),
             presence: Presence::Used,
             work_tree: None,
+            index: None,
         }
     }
 
@@ -98,6 +105,7 @@ impl Git {
             directory: directory.to_owned(),
             presence: Presence::Declined,
             work_tree: None,
+            index: None,
         }
     }
 
@@ -360,7 +368,7 @@ impl Git {
         self.run(&all)
     }
 
-    fn output(&self, arguments: &[&str]) -> Result<std::process::Output, ProjectError> {
+    pub(super) fn output(&self, arguments: &[&str]) -> Result<std::process::Output, ProjectError> {
         if self.is_declined() {
             return Err(ProjectError::WithoutGit {
                 path: self.directory.clone(),
@@ -391,11 +399,14 @@ impl Git {
         ] {
             command.env_remove(variable);
         }
+        if let Some(index) = &self.index {
+            command.env("GIT_INDEX_FILE", index);
+        }
         command
     }
 }
 
-fn failed(arguments: &[&str], output: &std::process::Output) -> ProjectError {
+pub(super) fn failed(arguments: &[&str], output: &std::process::Output) -> ProjectError {
     let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     let message = if message.is_empty() {
         output.status.to_string()
@@ -421,7 +432,7 @@ fn shown(arguments: &[&str]) -> String {
     format!("git {name}")
 }
 
-fn line(mut output: String) -> String {
+pub(super) fn line(mut output: String) -> String {
     output.truncate(output.trim_end_matches(['\n', '\r']).len());
     output
 }

@@ -1,0 +1,87 @@
+//! What can go wrong with experiments.
+
+use camino::Utf8PathBuf;
+
+use super::Experiment;
+use crate::suggest::nearest;
+
+/// What can go wrong with experiments.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    #[error("an experiment begins from a commit, and there is none yet")]
+    NoCommit,
+
+    #[error("there is an experiment `{name}` on this commit already")]
+    Exists { name: String },
+
+    #[error("`{name}` is no name for an experiment")]
+    Name { name: String },
+
+    #[error("there is no experiment `{name}`")]
+    Unknown {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error("`{name}` is the name of several experiments: {}", references.join(", "))]
+    Ambiguous {
+        name: String,
+        references: Vec<String>,
+    },
+
+    #[error("an experiment is at work in this work tree already")]
+    Busy,
+
+    #[error("`{text}` does not set a parameter")]
+    Override { text: String },
+
+    #[error("`{name}` cannot be added to `{file}` or taken out of it")]
+    NotPlaced { name: String, file: Utf8PathBuf },
+
+    #[error("there is a branch `{name}` already")]
+    BranchExists { name: String },
+
+    #[error("there is no file `{path}` to set parameters in")]
+    NoParameterFile { path: Utf8PathBuf },
+}
+
+impl ExperimentError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NoCommit => "record what is there: `git add --all`, then `git commit`".to_owned(),
+            Self::Exists { .. } => "force it to take its place, or choose another name".to_owned(),
+            Self::Name { .. } => {
+                "use letters, digits, `-`, `_` and `.`, as for a branch, and no `/`".to_owned()
+            }
+            Self::Unknown {
+                suggestion: Some(near),
+                ..
+            } => format!("did you mean `{near}`?"),
+            Self::Unknown {
+                suggestion: None, ..
+            } => "see `ketch exp list --all-commits`".to_owned(),
+            Self::Ambiguous { .. } => "name it by its full reference".to_owned(),
+            Self::Busy => {
+                "wait for it, or run this one in a work tree of its own with `--temp`".to_owned()
+            }
+            Self::Override { .. } => {
+                "write `NAME=VALUE` or `FILE:NAME=VALUE`; `+NAME=VALUE` adds one, `~NAME` takes one away"
+                    .to_owned()
+            }
+            Self::NotPlaced { file, .. } => format!("change `{file}` by hand, and run without it"),
+            Self::BranchExists { .. } => "name another one".to_owned(),
+            Self::NoParameterFile { .. } => {
+                "name the file before the parameter: `FILE:NAME=VALUE`".to_owned()
+            }
+        })
+    }
+}
+
+/// No experiment is called so.
+pub(super) fn unknown(name: &str, known: &[Experiment]) -> ExperimentError {
+    ExperimentError::Unknown {
+        name: name.to_owned(),
+        suggestion: nearest(name, known.iter().map(|one| one.name.as_str())).map(str::to_owned),
+    }
+}
