@@ -53,6 +53,9 @@ pub enum ProjectError {
     #[error("`{path}` is not valid UTF-8")]
     NotUtf8 { path: String },
 
+    #[error("`{path}` is not text in UTF-8")]
+    NotUtf8Text { path: Utf8PathBuf },
+
     #[error("the `git` program cannot be run")]
     GitUnavailable { source: io::Error },
 
@@ -291,6 +294,7 @@ impl ProjectError {
             }
             Self::IgnoredByGit { .. } => "take it out of `.gitignore`".to_owned(),
             Self::NotUtf8 { .. } => "rename it".to_owned(),
+            Self::NotUtf8Text { .. } => "save it as UTF-8, and commit that".to_owned(),
             Self::GitUnavailable { .. } => "install Git".to_owned(),
             Self::Git { message, .. } if message.contains("tell me who you are") => {
                 "set `git config user.name` and `git config user.email`".to_owned()

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{DvcFile, LockFile, OptionStyle, OutputEntry, PipelineFile};
 
+use crate::git::{EntryKind, ObjectReader};
 use crate::paths::{is_url, join};
 use crate::templates::{parse_pipeline, read_in};
 use crate::{CommitId, Project, ProjectError};
@@ -37,19 +38,115 @@ pub(crate) struct Snapshot<'p> {
 /// Gives the text of a file, or nothing where it is not there.
 type Reader<'p> = Box<dyn Fn(&Utf8Path) -> io::Result<Option<String>> + 'p>;
 
-/// Texts that were read out of Git, by the id of their blob: most files are the same in most
-/// commits.
+/// What was read out of Git, by id: most files and folders are the same in most commits.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Blobs(Rc<RefCell<HashMap<String, String>>>);
+pub(crate) struct Blobs(Rc<RefCell<Known>>);
 
-impl Blobs {
-    fn text(&self, project: &Project, id: &str) -> Result<String, ProjectError> {
-        if let Some(text) = self.0.borrow().get(id) {
-            return Ok(text.clone());
+#[derive(Debug, Default)]
+struct Known {
+    /// Started when something is asked.
+    reader: Option<ObjectReader>,
+    texts: HashMap<String, Rc<str>>,
+    folders: HashMap<String, Rc<Folder>>,
+}
+
+/// What matters of a folder in Git and all that is below it.
+#[derive(Debug, Default)]
+struct Folder {
+    /// Paths of files of ours below it, and their ids.
+    ours: Vec<(Utf8PathBuf, String)>,
+    /// Whether it is a project's root.
+    is_project: bool,
+}
+
+impl Known {
+    fn reader(&mut self, project: &Project) -> Result<&mut ObjectReader, ProjectError> {
+        if self.reader.is_none() {
+            self.reader = Some(ObjectReader::start(project.git())?);
         }
-        let text = project.git().run(&["cat-file", "blob", id])?;
-        self.0.borrow_mut().insert(id.to_owned(), text.clone());
+        // It was made just now.
+        self.reader.as_mut().ok_or_else(|| ProjectError::Git {
+            command: "git cat-file".to_owned(),
+            message: "it was not started".to_owned(),
+        })
+    }
+
+    fn text(
+        &mut self,
+        project: &Project,
+        id: &str,
+        path: &Utf8Path,
+    ) -> Result<Rc<str>, ProjectError> {
+        if let Some(text) = self.texts.get(id) {
+            return Ok(Rc::clone(text));
+        }
+        let content = self.reader(project)?.read(id)?;
+        let text = content.and_then(|(_, content)| String::from_utf8(content).ok());
+        let text: Rc<str> = text
+            .ok_or_else(|| ProjectError::NotUtf8Text {
+                path: path.to_owned(),
+            })?
+            .into();
+        self.texts.insert(id.to_owned(), Rc::clone(&text));
         Ok(text)
+    }
+
+    /// A folder by its id; those of nested projects are not looked into.
+    fn folder(&mut self, project: &Project, id: &str) -> Result<Rc<Folder>, ProjectError> {
+        if let Some(folder) = self.folders.get(id) {
+            return Ok(Rc::clone(folder));
+        }
+        let mut folder = Folder::default();
+        let entries = self.reader(project)?.tree(id)?;
+        for entry in entries.iter().flat_map(|entries| entries.iter()) {
+            match entry.kind {
+                EntryKind::Tree if entry.name == ".dvc" => folder.is_project = true,
+                EntryKind::Tree => {
+                    let below = self.folder(project, &entry.id)?;
+                    if !below.is_project {
+                        let ours = below.ours.iter();
+                        folder.ours.extend(
+                            ours.map(|(path, id)| {
+                                (Utf8Path::new(&entry.name).join(path), id.clone())
+                            }),
+                        );
+                    }
+                }
+                EntryKind::File if is_ours(Utf8Path::new(&entry.name)) => {
+                    folder
+                        .ours
+                        .push((Utf8PathBuf::from(&entry.name), entry.id.clone()));
+                }
+                EntryKind::File | EntryKind::Other => {}
+            }
+        }
+        let folder = Rc::new(folder);
+        self.folders.insert(id.to_owned(), Rc::clone(&folder));
+        Ok(folder)
+    }
+
+    /// The text of a file below a folder; nothing where there is no such file.
+    fn file(
+        &mut self,
+        project: &Project,
+        folder: &str,
+        path: &Utf8Path,
+    ) -> Result<Option<Rc<str>>, ProjectError> {
+        let mut at = folder.to_owned();
+        let mut steps = path.components().peekable();
+        while let Some(step) = steps.next() {
+            let entries = self.reader(project)?.tree(&at)?;
+            let found = entries.iter().flat_map(|entries| entries.iter());
+            let Some(entry) = found.into_iter().find(|entry| entry.name == step.as_str()) else {
+                return Ok(None);
+            };
+            match (entry.kind, steps.peek().is_some()) {
+                (EntryKind::Tree, true) => at.clone_from(&entry.id),
+                (EntryKind::File, false) => return self.text(project, &entry.id, path).map(Some),
+                _ => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -90,34 +187,33 @@ impl<'p> Snapshot<'p> {
         commit: &CommitId,
         blobs: &Blobs,
     ) -> Result<Self, ProjectError> {
-        let listing = project
-            .git()
-            .run(&["ls-tree", "-r", "-z", commit.as_str()])?;
-        let mut found = Vec::new();
-        let mut nested: Vec<&str> = Vec::new();
-        for (path, id) in plain_files(&listing) {
-            if let Some((home, _)) = path.split_once("/.dvc/") {
-                nested.push(home);
+        let mut known = blobs.0.borrow_mut();
+        let top = crate::project::canonical(&project.git().top_level()?)?;
+        let below = project
+            .root()
+            .strip_prefix(&top)
+            .unwrap_or(Utf8Path::new(""));
+        let root = match known.reader(project)?.read(&format!("{commit}:{below}"))? {
+            Some((id, _)) => id,
+            None if below.as_str().is_empty() => {
+                let revision = commit.to_string();
+                return Err(ProjectError::UnknownRevision { revision });
             }
-            if let Some(id) = id.filter(|_| is_ours(path.into())) {
-                found.push((path, id));
-            }
-        }
-        let mut files = Vec::new();
-        for (path, id) in found {
-            let path = Utf8Path::new(path);
-            if path.starts_with(".dvc") || nested.iter().any(|home| path.starts_with(home)) {
-                continue;
-            }
-            files.push((path.to_owned(), blobs.text(project, id)?));
-        }
+            // The project was not there yet.
+            None => String::new(),
+        };
+        let folder = known.folder(project, &root)?;
+        let files = folder
+            .ours
+            .iter()
+            .map(|(path, id)| Ok((path.clone(), known.text(project, id, path)?.to_string())))
+            .collect::<Result<_, ProjectError>>()?;
+        drop(known);
         let blobs = blobs.clone();
         let read = move |path: &Utf8Path| {
-            let mut plain = plain_files(&listing);
-            match plain.find(|(known, _)| *known == path) {
-                Some((_, Some(id))) => blobs.text(project, id).map(Some).map_err(io::Error::other),
-                _ => Ok(None),
-            }
+            let text = blobs.0.borrow_mut().file(project, &root, path);
+            let text = text.map_err(io::Error::other)?;
+            Ok(text.map(|text| text.to_string()))
         };
         Ok(Self {
             files,
@@ -228,17 +324,6 @@ impl<'p> Snapshot<'p> {
         }
         Ok(())
     }
-}
-
-/// The paths of a listing by `git ls-tree -z`, with the ids of those that are files.
-fn plain_files(listing: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
-    listing.split('\0').filter_map(|line| {
-        let (facts, path) = line.split_once('\t')?;
-        let mut facts = facts.split(' ');
-        let (mode, _, id) = (facts.next(), facts.next(), facts.next());
-        let is_plain = mode.is_some_and(|mode| mode.starts_with("100"));
-        Some((path, id.filter(|_| is_plain)))
-    })
 }
 
 /// What a `.dvc` file tracks in the project, by path relative to the root.

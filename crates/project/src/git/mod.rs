@@ -10,8 +10,10 @@ use ketch_store::TemporaryFolder;
 
 use crate::ProjectError;
 
+mod objects;
 mod references;
 
+pub(crate) use objects::{EntryKind, ObjectReader};
 pub(crate) use references::PushedRef;
 
 /// The full id of a commit.
