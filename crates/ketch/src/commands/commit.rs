@@ -2,9 +2,12 @@
 
 use clap::Args;
 use ketch_project::{
-    ChangedInputs, RecordOptions, RecordedData, StatusOptions, record_as, status_of,
+    ChangedInputs, FrozenImports, ImportChange, ImportLook, ImportLookOptions, Project,
+    RecordOptions, RecordedData, SourceState, StatusOptions, import_changes, record_as,
+    record_sources, status_of,
 };
 
+use super::elsewhere::transfer;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -56,17 +59,14 @@ pub(super) fn run(
         },
     };
     let progress = FileProgress::new(printer);
-    if printer.speaks_dvc() && !force {
-        let seen = StatusOptions {
-            targets: options.targets.clone(),
-            ..StatusOptions::default()
-        };
-        if !status_of(&project, &seen, &progress)?.is_clean() {
-            return Err(CommandError::refused(
-                "what changed is not recorded without a confirmation",
-            )
-            .hint("use `-f`"));
-        }
+    let sources = printer.speaks_dvc().then(|| ImportLookOptions {
+        targets: options.targets.clone(),
+        directory: settings.directory.clone(),
+        frozen: FrozenImports::Read,
+        transfer: transfer(settings, None),
+    });
+    if let Some(sources) = &sources {
+        confirm_as_dvc(&project, &options, sources, &progress)?;
     }
     let what = if no_relink {
         RecordedData::Left
@@ -74,6 +74,9 @@ pub(super) fn run(
         RecordedData::Linked
     };
     let report = record_as(&project, &options, what, &progress)?;
+    if let Some(sources) = sources.filter(|_| force) {
+        record_sources(&project, &sources, &progress)?;
+    }
     drop(progress);
     if printer.speaks_dvc() {
         return Ok(ExitStatus::Success);
@@ -97,4 +100,42 @@ pub(super) fn run(
         );
     }
     Ok(ExitStatus::Success)
+}
+
+/// DVC asks before it records anything that changed, and where nobody can be asked it refuses. It
+/// counts the sources of imports too, frozen or not, and wants each to be there.
+fn confirm_as_dvc(
+    project: &Project,
+    options: &RecordOptions,
+    sources: &ImportLookOptions,
+    progress: &FileProgress,
+) -> Result<(), CommandError> {
+    let ImportLook { changes, failures } = import_changes(project, sources, progress)?;
+    if let Some((_, error)) = failures.into_iter().next() {
+        return Err(error.into());
+    }
+    if options.inputs == ChangedInputs::Record {
+        let gone = |change: &&ImportChange| change.state == SourceState::Missing;
+        return match changes.iter().find(gone) {
+            Some(ImportChange { file, source, .. }) => Err(CommandError::refused(format!(
+                "`{source}`, which `{file}` comes from, is not there"
+            ))
+            .hint("bring it back, or track the data by itself: `dvc remove` and `dvc add`")),
+            None => Ok(()),
+        };
+    }
+    let refused = |what: &str| Err(CommandError::refused(what).hint("use `-f`"));
+    if let Some(ImportChange { file, source, .. }) = changes.first() {
+        return refused(&format!(
+            "`{file}` comes from `{source}`, which changed, and is not recorded without a confirmation"
+        ));
+    }
+    let seen = StatusOptions {
+        targets: options.targets.clone(),
+        ..StatusOptions::default()
+    };
+    if !status_of(project, &seen, progress)?.is_clean() {
+        return refused("what changed is not recorded without a confirmation");
+    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod demo_bad_input;
 mod demo_support;
 mod diff_rows;
 mod dvc_check_ignore;
+mod dvc_commit_imports;
 mod dvc_no_remote;
 mod dvc_places;
 mod dvc_refusals;

@@ -1,7 +1,7 @@
 //! What imports wait for: other data where they come from.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use ketch_store::Reporter;
+use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
 
 use super::repository::{SourceRepository, Surroundings};
@@ -33,6 +33,8 @@ pub enum FrozenImports {
     #[default]
     Versioned,
     Ignored,
+    /// Every one is looked at, and read where nothing else tells.
+    Read,
 }
 
 /// What was seen.
@@ -80,22 +82,77 @@ pub fn import_changes(
 ) -> Result<ImportLook, ProjectError> {
     let mut look = ImportLook::default();
     let index = Index::load(project)?;
+    for import in imports(project, &index, &options.targets)? {
+        match look_at(project, &import, options, reporter) {
+            Ok(change) => look.changes.extend(change),
+            Err(error) => look.failures.push((project.shown(&import.file), error)),
+        }
+    }
+    Ok(look)
+}
+
+/// Writes down what the sources of imports are now, as if the data here had been made of that, as
+/// DVC's `commit --force` does; the `.dvc` files that changed, relative to the root.
+///
+/// Imports of repositories and of recorded versions stay at what they are locked to.
+pub fn record_sources(
+    project: &Project,
+    options: &ImportLookOptions,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Utf8PathBuf>, ProjectError> {
+    let _lock = project.lock()?;
+    let index = Index::load(project)?;
+    let mut changed = Vec::new();
+    for import in imports(project, &index, &options.targets)? {
+        if import.dependency.repo.is_some() || import.has_versions() {
+            continue;
+        }
+        let source = open(project, &import, options)?;
+        let now = source.state(&import.dependency.path, project.cache(), reporter)?;
+        if same_state(&now, &import.dependency) {
+            continue;
+        }
+        let before = fs_err::read_to_string(&import.file)?;
+        let after = import.with(now, import.entry.clone()).update_text(&before);
+        write_atomically(&import.file, after.as_bytes())?;
+        changed.push(project.shown(&import.file));
+    }
+    if project.autostage() {
+        project.git().add(&changed)?;
+    }
+    Ok(changed)
+}
+
+/// Those of these targets, or all.
+fn imports(
+    project: &Project,
+    index: &Index,
+    targets: &[String],
+) -> Result<Vec<Import>, ProjectError> {
+    let mut imports = Vec::new();
     for data in index.data.iter().filter(|data| data.is_import) {
         let file = project.shown(&data.file);
         let is_wanted =
             |target: &String| file == *target || data.path == join(project.root(), target);
-        if !options.targets.is_empty() && !options.targets.iter().any(is_wanted) {
-            continue;
-        }
-        let Some(import) = Import::read(project, &data.file)? else {
-            continue;
-        };
-        match look_at(project, &import, options, reporter) {
-            Ok(change) => look.changes.extend(change),
-            Err(error) => look.failures.push((file, error)),
+        if targets.is_empty() || targets.iter().any(is_wanted) {
+            imports.extend(Import::read(project, &data.file)?);
         }
     }
-    Ok(look)
+    Ok(imports)
+}
+
+fn open(
+    project: &Project,
+    import: &Import,
+    options: &ImportLookOptions,
+) -> Result<UrlSource, ProjectError> {
+    UrlSource::open(
+        &import.dependency.path,
+        &settings_of(import.dependency.fs_config.as_ref()),
+        import.folder(),
+        Some(project.root()),
+        &options.transfer,
+    )
 }
 
 fn look_at(
@@ -112,11 +169,9 @@ fn look_at(
     if let Some((spec, lock)) = repo.and_then(SourceSpec::of_value) {
         return repository_change(project, import, spec, lock, &options.directory);
     }
-    let settings = settings_of(import.dependency.fs_config.as_ref());
     let path = &import.dependency.path;
-    let root = Some(project.root());
-    let source = UrlSource::open(path, &settings, import.folder(), root, &options.transfer)?;
-    if is_frozen && !source.has_versions() {
+    let source = open(project, import, options)?;
+    if is_frozen && !source.has_versions() && options.frozen != FrozenImports::Read {
         return Ok(None);
     }
     let state = match source.state(path, project.cache(), reporter) {

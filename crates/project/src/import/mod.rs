@@ -39,6 +39,7 @@ mod worktree_update;
 pub use add_from::{AddDestination, AddFromOptions, AddFromReport, add_from};
 pub use changes::{
     FrozenImports, ImportChange, ImportLook, ImportLookOptions, SourceState, import_changes,
+    record_sources,
 };
 pub use error::ImportError;
 pub(crate) use fetched::{Undownloaded, undownloaded};

@@ -219,7 +219,8 @@ impl Import {
         }
     }
 
-    fn with(&self, dependency: OutputEntry, mut out: OutputEntry) -> DvcFile {
+    /// The file with another dependency and output, and a checksum that fits.
+    pub(super) fn with(&self, dependency: OutputEntry, mut out: OutputEntry) -> DvcFile {
         out.remote.clone_from(&self.entry.remote);
         out.push = self.entry.push;
         let mut content = DvcFile {
