@@ -56,15 +56,20 @@ fn the_four_levels_are_read_and_written_as_by_dvc() {
         "remote default",
         "remote remove --system machine",
         "remote list",
+        "config --global --unset cache.type",
+        "remote add only ../store",
+        "config --unset core.checksum_jobs",
+        "remote remove only",
+        "remote list",
     ] {
         let answers = twins.each_ref().map(|twin| said(&twin.run(line)));
         assert_eq!(answers[0], answers[1], "dvc {line}");
         let files = twins.each_ref().map(|twin| {
-            ["machine", "account"].map(|level| {
-                let path = twin.project.home().join(level).join("config");
-                // Of one that is empty again DVC leaves a blank line.
-                let text = fs_err::read_to_string(path).unwrap_or_default();
-                text.trim().to_owned()
+            let home = twin.project.home();
+            let own = twin.project.path(".dvc");
+            [home.join("machine"), home.join("account"), own].map(|level| {
+                let path = level.join("config");
+                fs_err::read_to_string(path).unwrap_or_default()
             })
         });
         assert_eq!(files[0], files[1], "dvc {line}");

@@ -131,10 +131,12 @@ impl<'a> SettingFiles<'a> {
                 }
             }
         }
-        Ok(write_atomically(
-            &self.path(level)?,
-            ordered.to_text().as_bytes(),
-        )?)
+        let mut text = ordered.to_text();
+        if text.is_empty() {
+            // What DVC leaves of a file that it took the last setting out of.
+            text.push('\n');
+        }
+        Ok(write_atomically(&self.path(level)?, text.as_bytes())?)
     }
 
     /// A path that somebody typed at `here`, as the file has it.

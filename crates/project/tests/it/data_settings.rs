@@ -163,10 +163,9 @@ fn settings_of_this_machine_go_with_their_remote() {
         "['remote \"main\"']\n    profile = me\n"
     );
     remove_remote(SettingFiles::of(&project), level, "main").unwrap();
-    assert_eq!(
-        sandbox.read(".dvc/config.local") + &sandbox.read(".dvc/config"),
-        ""
-    );
+    for emptied in [".dvc/config.local", ".dvc/config"] {
+        assert_eq!(sandbox.read(emptied), "\n", "{emptied}");
+    }
 }
 
 #[test]
