@@ -108,7 +108,8 @@ pub use import::{
     ImportOptions, ImportReport, OnExisting, SourceListOptions, SourceSpec, SourceState,
     UpdateDestination, UpdateOptions, UpdateReport, UpdatedImport, UrlDestination, UrlGetOptions,
     UrlImportOptions, UrlListEntry, UrlListOptions, VERSION_AWARE, add_from, get, get_url, import,
-    import_changes, import_url, list_source, list_url, record_sources, storage_url, update,
+    import_changes, import_url, list_source, list_url, record_sources, settings_on_top,
+    storage_url, update,
 };
 pub use init::{Existing, InitOptions, InitReport, init, init_below, init_without_git};
 pub use install::{HookProgram, install_hooks, install_with_pre_commit};

@@ -2,19 +2,17 @@
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use ketch_project::{
-    Folders, ListEntry, ListOptions, Project, SourceListOptions, list, list_source,
-};
+use ketch_project::{Folders, ListEntry, ListOptions, SourceListOptions, list, list_source};
 use serde::Serialize;
 
 use super::elsewhere::{SourceArgs, scratch, transfer};
-use super::list::{Place, place};
+use super::list::{Place, open_there, place};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
-use crate::workspace::{open_project, remote_choice};
+use crate::workspace::open_project;
 
 /// Show how much room files and data take
 ///
@@ -103,7 +101,7 @@ fn entries(
             (project, path)
         }
         Place::Project(root, path) => {
-            let project = Project::open(&root)?;
+            let project = open_there(&root, settings)?;
             let path = tidy(&project.root().join(path));
             (project, path)
         }
@@ -128,7 +126,7 @@ fn entries(
         path,
         revision: args.source.revision(),
         folders: Folders::Listed,
-        manifests: Some(remote_choice(settings, None, None)),
+        manifests: Some(args.source.transfer(&project, settings)?),
         ..ListOptions::default()
     };
     Ok((list(&project, &options)?, base))

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use ketch_project::{
     Bringing, ImportError, ImportReport, Project, ProjectError, RemoteChoice, SourceSpec,
+    settings_on_top,
 };
 
 use ketch_store::StoreError;
@@ -65,10 +66,17 @@ impl SourceArgs {
         self.rev.clone()
     }
 
-    /// Whether nothing was given.
-    pub(super) fn is_plain(&self) -> bool {
-        let settings = &self.settings;
-        settings.config.is_none() && settings.remote.is_none() && settings.remote_config.is_empty()
+    /// Remotes of a project of this machine, with what was given on top.
+    pub(super) fn transfer(
+        &self,
+        project: &Project,
+        settings: &Settings,
+    ) -> Result<RemoteChoice, CommandError> {
+        let source = self.spec(project.root().as_str())?;
+        Ok(RemoteChoice {
+            on_top: settings_on_top(project, &source, &settings.directory)?,
+            ..remote_choice(settings, None, None)
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
 use ketch_project::{
     Folders, ListEntry, ListOptions, Origin, Project, SourceListOptions, list, list_source,
@@ -15,7 +15,7 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::{binary_bytes, bytes};
 use crate::targets::tidy;
-use crate::workspace::{open_project, remote_choice};
+use crate::workspace::open_project;
 
 /// List the files of a project or of another repository, with the data that it tracks
 ///
@@ -96,7 +96,7 @@ pub(super) fn run(
             )
         }
         Place::Project(root, path) => {
-            let project = Project::open(&root)?;
+            let project = open_there(&root, settings)?;
             let name = if path.is_empty() {
                 ".".to_owned()
             } else {
@@ -177,11 +177,16 @@ pub(super) fn place(
         return Place::Here(Some(directory));
     }
     let path = path.unwrap_or_default().to_owned();
-    let now = source.revision().is_none() && source.is_plain();
-    if !remote && now && directory.join(".dvc").is_dir() {
+    if !remote && source.revision().is_none() && directory.join(".dvc").is_dir() {
         return Place::Project(directory, path);
     }
     Place::Repository(url.to_owned(), path)
+}
+
+/// Another project of this machine, as its own commands would open it.
+pub(super) fn open_there(root: &Utf8Path, settings: &Settings) -> Result<Project, CommandError> {
+    let shared = settings.dvc_files.clone();
+    Ok(Project::open_with(root, shared, settings.patience)?)
 }
 
 fn of_project(
@@ -201,7 +206,7 @@ fn of_project(
             Folders::Walked
         },
         origin,
-        manifests: Some(remote_choice(settings, None, None)),
+        manifests: Some(args.source.transfer(project, settings)?),
     };
     let entries = list(project, &options)?;
     Ok(match levels {

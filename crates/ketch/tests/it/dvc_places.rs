@@ -1,6 +1,6 @@
 //! Places inside of tracked directories, by the name of `dvc`: what DVC 3.67.1 answers about them.
 
-use crate::personality::Step::{Commit, Ends, Json, Remove, Same, Write};
+use crate::personality::Step::{Commit, Ends, Json, Lines, Remove, Same, Write};
 use crate::personality::{Step, assert_same_answers};
 
 const STORY: &[Step] = &[
@@ -69,4 +69,42 @@ fn places_in_tracked_directories_are_targets() {
     if let Some(compared) = assert_same_answers(STORY) {
         assert!(compared > 30, "{compared}");
     }
+}
+
+/// A manifest that only a remote has which nothing but the command line names, of data that no
+/// commit has.
+const SETTINGS_ON_TOP: &[Step] = &[
+    Ends("init -q"),
+    Write("data/a", "1\n"),
+    Ends("add -q data"),
+    Commit,
+    Write("data/sub/b", "22\n"),
+    Ends("add -q data"),
+    Write("file", "new\n"),
+    Ends("remote add -q st ../store"),
+    Ends("push -q -r st"),
+    Remove(".dvc/cache"),
+    Remove("data"),
+    Write(
+        "../config",
+        "['remote \"st\"']\n    type = copy\n[core]\n    remote = st\n",
+    ),
+    Same("list . --remote st"),
+    Same("list . -R --remote st"),
+    Same("list . data --remote st"),
+    Same("list . data --config ../config"),
+    Same("list . -R --config ../config"),
+    Same("list . data --remote-config url=../store"),
+    Lines("du . data --remote st"),
+    Lines("du . data --remote-config url=../store"),
+    Ends("list . data --remote nope"),
+    Ends("list . data --config nope"),
+    Ends("list . data --remote-config bogus=1"),
+    Ends("du . data --remote nope"),
+    Ends("du . data --remote-config bogus=1"),
+];
+
+#[test]
+fn settings_on_top_are_for_the_work_tree_too() {
+    assert_same_answers(SETTINGS_ON_TOP);
 }

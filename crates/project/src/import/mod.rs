@@ -46,6 +46,7 @@ pub(crate) use fetched::{Undownloaded, undownloaded};
 pub use get::{GetOptions, GetReport, UrlGetOptions, get, get_url, storage_url};
 pub use listing::{SourceListOptions, UrlListEntry, UrlListOptions, list_source, list_url};
 pub(crate) use pending::fetch_imports;
+pub use places::settings_on_top;
 pub use repository_import::{ImportOptions, ImportReport, import};
 pub use spec::SourceSpec;
 pub(crate) use update::is_edited;

@@ -322,6 +322,27 @@ fn read_level(path: &Utf8Path, levels: &mut Vec<ConfigLevel>) -> Result<(), Proj
 }
 
 /// Adds what was given on top: a configuration file, and settings for the project in `directory`.
+/// The configuration that `source` brings along for a project of this machine, for what is read of
+/// its work tree. `directory` is where relative paths begin.
+///
+/// # Errors
+///
+/// What was given can mean nothing there: no such file, option or remote.
+pub fn settings_on_top(
+    project: &Project,
+    source: &SourceSpec,
+    directory: &Utf8Path,
+) -> Result<Vec<ConfigLevel>, ProjectError> {
+    source.check_given(&[directory])?;
+    let mut levels = crate::transfer::levels(project)?;
+    let own = levels.len();
+    add_given(source, directory, &[directory], &mut levels)?;
+    if source.remote_name().is_some() {
+        RemoteSettings::find(&levels, None).map_err(StoreError::from)?;
+    }
+    Ok(levels.split_off(own))
+}
+
 fn add_given(
     spec: &SourceSpec,
     directory: &Utf8Path,

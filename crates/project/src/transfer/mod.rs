@@ -34,5 +34,6 @@ pub use remote_fsck::{RemoteFsckReport, remote_fsck};
 pub use remote_status::{
     OutputRemoteStatus, RemoteObject, RemoteState, RemoteStatusReport, remote_status,
 };
+pub(crate) use remotes::levels;
 pub use remotes::{AskPassword, NoRemote, RemoteChoice};
 pub use runs::{RunsMoved, fetch_runs, push_runs};

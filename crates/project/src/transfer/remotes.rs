@@ -37,6 +37,8 @@ pub struct RemoteChoice {
     pub ask_password: Option<AskPassword>,
     /// Configuration files of the machine and the user, for what is read outside of the project.
     pub configs: Vec<Utf8PathBuf>,
+    /// What comes on top of the project's own configuration, the least first.
+    pub on_top: Vec<ConfigLevel>,
 }
 
 /// What becomes of outputs that name no remote where none is the default one.
@@ -67,7 +69,7 @@ impl RemoteChoice {
         project: &Project,
         outputs: Vec<Output>,
     ) -> Result<Vec<Group>, ProjectError> {
-        let levels = levels(project)?;
+        let levels = self.levels(project)?;
         check_names(project, &levels)?;
         let find = |name: Option<&str>| {
             RemoteSettings::find(&levels, name).map_err(|error| ProjectError::Store(error.into()))
@@ -108,7 +110,7 @@ impl RemoteChoice {
             return Ok(false);
         }
         // Whatever else is wrong is told when the remote is opened.
-        let found = RemoteSettings::find(&levels(project)?, None);
+        let found = RemoteSettings::find(&self.levels(project)?, None);
         Ok(matches!(found, Err(RemoteError::NotConfigured)))
     }
 
@@ -195,7 +197,7 @@ impl RemoteChoice {
         &self,
         project: &Project,
     ) -> Result<(Box<dyn Remote>, TransferOptions), ProjectError> {
-        let settings = RemoteSettings::find(&levels(project)?, self.name.as_deref())
+        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
             .map_err(StoreError::from)?;
         if settings.versioning().map_err(StoreError::from)? != Versioning::None {
             return Err(ProjectError::KeepsVersions {
@@ -210,7 +212,7 @@ impl RemoteChoice {
         &self,
         project: &Project,
     ) -> Result<Option<ChunkedRemote>, ProjectError> {
-        let settings = RemoteSettings::find(&levels(project)?, self.name.as_deref())
+        let settings = RemoteSettings::find(&self.levels(project)?, self.name.as_deref())
             .map_err(StoreError::from)?;
         self.open_chunked(project, &settings)
     }
@@ -228,10 +230,16 @@ impl RemoteChoice {
             }
         }
     }
+
+    fn levels(&self, project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
+        let mut levels = levels(project)?;
+        levels.extend(self.on_top.iter().cloned());
+        Ok(levels)
+    }
 }
 
 /// What configures remotes, the least first: the machine, the account, the project, this copy of it.
-pub(super) fn levels(project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
+pub(crate) fn levels(project: &Project) -> Result<Vec<ConfigLevel>, ProjectError> {
     let directory = project.root().join(".dvc");
     let own = ["config", "config.local"].map(|name| directory.join(name));
     let mut levels = Vec::new();
