@@ -1,5 +1,7 @@
 //! No longer tracking data, or a stage.
 
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_store::{Reporter, write_atomically};
 use serde::Serialize;
@@ -44,13 +46,15 @@ pub struct RemoveReport {
 
 enum Target<'a> {
     File(Utf8PathBuf, Vec<Utf8PathBuf>),
+    /// With the text of its file without it, and without those before it.
     Stage(&'a Stage, String),
 }
 
 /// Removes `.dvc` files, pipelines, or stages out of `dvc.yaml` and `dvc.lock`, and the lines of
 /// `.gitignore` that hid their data. The cache keeps what it has.
 ///
-/// Everything is looked at before anything is changed.
+/// Everything is looked at before anything is changed. What is named twice, or as part of something
+/// else that is named, is removed once.
 pub fn remove(
     project: &Project,
     options: &RemoveOptions,
@@ -59,12 +63,8 @@ pub fn remove(
     let _lock = project.lock()?;
     let index = Index::load(project)?;
     let mut report = RemoveReport::default();
-    // One by one: two stages of one file are two edits of it.
-    for target in &options.targets {
-        find(project, &index, target, options)?;
-    }
-    for target in &options.targets {
-        let outputs = match find(project, &index, target, options)? {
+    for target in plan(project, &index, options)? {
+        let outputs = match target {
             Target::File(file, outputs) => {
                 let lock = file.with_extension("lock");
                 let with_lock = is_pipeline(&file) && lock.is_file();
@@ -117,35 +117,78 @@ pub fn remove(
     Ok(report)
 }
 
-/// With a `.dvc` or pipeline file its outputs, with a stage the text of `dvc.yaml` without it.
-fn find<'a>(
+/// What to do, in the order of the targets.
+fn plan<'a>(
     project: &Project,
     index: &'a Index,
-    target: &str,
     options: &RemoveOptions,
-) -> Result<Target<'a>, ProjectError> {
+) -> Result<Vec<Target<'a>>, ProjectError> {
+    let mut found = Vec::new();
+    for target in &options.targets {
+        let one = find(project, index, target)?;
+        if !found.contains(&one) {
+            found.push(one);
+        }
+    }
+    let whole: Vec<Utf8PathBuf> = found.iter().filter_map(Found::file).cloned().collect();
+    let mut texts: BTreeMap<&Utf8Path, String> = BTreeMap::new();
+    let mut plan = Vec::new();
+    for one in found {
+        match one {
+            Found::File(file) => {
+                let outputs = file_outputs(index, &file, options);
+                plan.push(Target::File(file, outputs));
+            }
+            Found::Stage(stage) if whole.contains(&stage.file) => {}
+            Found::Stage(stage) => {
+                stage.refuse_generated(project)?;
+                let before = match texts.remove(&*stage.file) {
+                    Some(text) => text,
+                    None => fs_err::read_to_string(&stage.file)?,
+                };
+                let text = without(project, stage, &before)?;
+                texts.insert(&stage.file, text.clone());
+                plan.push(Target::Stage(stage, text));
+            }
+        }
+    }
+    Ok(plan)
+}
+
+/// What a target is the name of.
+enum Found<'a> {
+    /// A `.dvc` file or a pipeline's, absolute.
+    File(Utf8PathBuf),
+    Stage(&'a Stage),
+}
+
+impl Found<'_> {
+    fn file(&self) -> Option<&Utf8PathBuf> {
+        match self {
+            Self::File(file) => Some(file),
+            Self::Stage(_) => None,
+        }
+    }
+}
+
+impl PartialEq for Found<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(left), Self::File(right)) => left == right,
+            (Self::Stage(left), Self::Stage(right)) => left.address == right.address,
+            _ => false,
+        }
+    }
+}
+
+fn find<'a>(project: &Project, index: &'a Index, target: &str) -> Result<Found<'a>, ProjectError> {
     let path = paths::join(project.root(), target);
-    if path.extension() == Some("dvc") && path.is_file() {
-        let outputs = index
-            .data
-            .iter()
-            .filter(|data| data.file == path && data.entry.cache)
-            .map(|data| data.path.clone())
-            .collect();
-        return Ok(Target::File(path, outputs));
+    if (path.extension() == Some("dvc") || is_pipeline(&path)) && path.is_file() {
+        return Ok(Found::File(path));
     }
-    if is_pipeline(&path) && path.is_file() {
-        let stages = index.stages.iter().filter(|stage| stage.file == path);
-        let outputs = stages.flat_map(|stage| removed_outputs(stage, options));
-        return Ok(Target::File(path.clone(), outputs.collect()));
-    }
-    if let Some(stage) = index
-        .stages
-        .iter()
-        .find(|stage| answers_to(&stage.address, target))
-    {
-        stage.refuse_generated(project)?;
-        return Ok(Target::Stage(stage, without(project, stage)?));
+    let mut stages = index.stages.iter();
+    if let Some(stage) = stages.find(|stage| answers_to(&stage.address, target)) {
+        return Ok(Found::Stage(stage));
     }
     match index.data.iter().find(|data| data.path == path) {
         Some(data) => Err(ProjectError::UnknownTarget {
@@ -154,6 +197,20 @@ fn find<'a>(
         }),
         None => Err(index.unknown(target)),
     }
+}
+
+/// The outputs that something becomes of when a `.dvc` file or a pipeline's goes.
+fn file_outputs(index: &Index, file: &Utf8Path, options: &RemoveOptions) -> Vec<Utf8PathBuf> {
+    if is_pipeline(file) {
+        let stages = index.stages.iter().filter(|stage| stage.file == file);
+        return stages
+            .flat_map(|stage| removed_outputs(stage, options))
+            .collect();
+    }
+    let data = index.data.iter();
+    data.filter(|data| data.file == file && data.entry.cache)
+        .map(|data| data.path.clone())
+        .collect()
 }
 
 fn is_pipeline(path: &Utf8Path) -> bool {
@@ -170,16 +227,15 @@ fn removed_outputs(stage: &Stage, options: &RemoveOptions) -> impl Iterator<Item
 }
 
 /// The text of the pipeline's file without the lines of one stage; empty if nothing is left.
-fn without(project: &Project, stage: &Stage) -> Result<String, ProjectError> {
-    let text = fs_err::read_to_string(&stage.file)?;
+fn without(project: &Project, stage: &Stage, text: &str) -> Result<String, ProjectError> {
     let shown = project.shown(&stage.file);
     let not_editable = || ProjectError::NotEditable {
         file: shown.clone(),
         stage: stage.name.clone(),
     };
-    let before = parse_in_workspace(project, &stage.file, &text)?;
+    let before = parse_in_workspace(project, &stage.file, text)?;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    // The index may be of an earlier text: another stage of the file was removed meanwhile.
+    // The index is of an earlier text, where another stage of the file is removed first.
     let spec = before.stages.get(&stage.name).ok_or_else(not_editable)?;
     let start = spec.line - 1;
     let indent = |line: &str| line.len() - line.trim_start_matches(' ').len();
@@ -200,7 +256,8 @@ fn without(project: &Project, stage: &Stage) -> Result<String, ProjectError> {
     let mut rest: Vec<&str> = lines.clone();
     rest.drain(start..end);
     if before.stages.len() == 1 {
-        rest.retain(|line| line.trim_end() != "stages:");
+        let bare = |line: &str| line.split('#').next().unwrap_or(line).trim_end() == "stages:";
+        rest.retain(|line| !bare(line));
         if !rest.iter().any(|line| says_something(line)) {
             return Ok(String::new());
         }

@@ -27,6 +27,7 @@ mod merge;
 mod parallel;
 mod pipeline;
 mod relink;
+mod remove;
 mod repro;
 mod runs;
 mod sandbox;
