@@ -80,6 +80,7 @@ pub fn import_url(
         UrlDestination::Workspace(Bringing::Record) => {
             let mut dependency = OutputEntry::new(&shown);
             dependency.hash = Some("md5".to_owned());
+            dependency.version_id = source.version().map(str::to_owned);
             dependency.fs_config = super::url_settings::settings_value(&options.settings);
             dependency
         }
@@ -93,7 +94,12 @@ pub fn import_url(
     if let Some(content) = &content {
         file.outs = vec![unexecutable(content).entry(&destination.name)];
     }
-    if source.has_versions() && options.to != UrlDestination::Workspace(Bringing::Record) {
+    // What was sent to a remote of ours is there, and stays with what is pushed.
+    let is_brought = matches!(
+        options.to,
+        UrlDestination::Workspace(Bringing::Data | Bringing::State)
+    );
+    if source.has_versions() && is_brought {
         for out in &mut file.outs {
             out.push = false;
         }

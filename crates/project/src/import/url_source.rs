@@ -170,6 +170,17 @@ impl UrlSource {
         matches!(&self.place, Place::Remote { use_of, .. } if *use_of != UseOfVersions::Ignored)
     }
 
+    /// The one version that is looked at, if that is settled.
+    pub(super) fn version(&self) -> Option<&str> {
+        match &self.place {
+            Place::Remote {
+                use_of: UseOfVersions::Exactly(version),
+                ..
+            } => Some(version),
+            _ => None,
+        }
+    }
+
     /// A local path, if it is one.
     pub(super) fn local(&self) -> Option<&Utf8Path> {
         match &self.place {
