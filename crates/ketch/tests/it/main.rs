@@ -30,6 +30,7 @@ mod merge_driver;
 mod merge_hostile;
 mod moving;
 mod no_scm;
+mod odd_surroundings;
 mod parts;
 mod personality;
 mod pipeline;
