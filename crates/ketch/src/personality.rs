@@ -25,8 +25,9 @@ pub(crate) const DVC_VERSION: &str = "3.67.1";
 const BAD_ARGUMENTS: u8 = 254;
 
 /// Commands that DVC does not have: they work, but its help does not show them.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "demo",
+    "env",
     "fsck",
     "model",
     "runs",

@@ -252,6 +252,33 @@ pub enum ProjectError {
     #[error(transparent)]
     Import(#[from] crate::import::ImportError),
 
+    /// The description of an environment cannot be read.
+    #[error("{path}: {message}")]
+    EnvironmentDocument { path: Utf8PathBuf, message: String },
+
+    #[error("nobody recorded what made `{of}`")]
+    NoEnvironment { of: String },
+
+    #[error("`{of}` was made in several environments: stages {}", stages.join(", "))]
+    SeveralEnvironments { of: String, stages: Vec<String> },
+
+    #[error("environment {environment} has no interpreter, so there is nothing to make")]
+    NoInterpreter { environment: String },
+
+    #[error("there is no {version} on the `PATH`, nor one of the same minor version")]
+    PythonMissing { version: String },
+
+    /// What is recorded of a package is not what a package has.
+    #[error(
+        "`{} {}` cannot be installed: no package is called so, or is from there",
+        package.escape_debug(),
+        version.escape_debug()
+    )]
+    NotInstallable { package: String, version: String },
+
+    #[error("`{command}` failed:\n{output}")]
+    InstallFailed { command: String, output: String },
+
     #[error("this would delete {objects} objects of {bytes} bytes, and all records of them")]
     WouldDestroy { objects: u64, bytes: u64 },
 }
@@ -405,6 +432,26 @@ impl ProjectError {
             }
             Self::ImportMoved { .. } => {
                 "remove it, and import it again under the other name".to_owned()
+            }
+            Self::EnvironmentDocument { path, .. } => {
+                format!("take it from Git: `git checkout HEAD -- '{path}'`; or run the stages again")
+            }
+            Self::NoEnvironment { .. } => {
+                "`ketch repro` records it of each stage that runs; of results that were made here, `ketch env capture STAGE` does"
+                    .to_owned()
+            }
+            Self::SeveralEnvironments { .. } => "name one with `--stage`".to_owned(),
+            Self::NoInterpreter { .. } => {
+                "see what it is with `ketch env diff`; only Python and its packages can be made again"
+                    .to_owned()
+            }
+            Self::PythonMissing { .. } => "install it, or uv, which fetches it".to_owned(),
+            Self::NotInstallable { .. } => {
+                "look into `.ketch-environments`: somebody may have changed it".to_owned()
+            }
+            Self::InstallFailed { .. } => {
+                "nothing was kept; a package that an index has no more has to be put there again"
+                    .to_owned()
             }
             Self::WouldDestroy { .. } => "force it, if that is what you want".to_owned(),
             Self::UnknownSetting { suggestion: None, .. }

@@ -7,7 +7,7 @@
 //! What must stay true:
 //!
 //! - What DVC reads is written as DVC writes it; nothing of ours goes into its files. Ours is in
-//!   `ketch.toml` and below `.ketch/`.
+//!   `ketch.toml`, `.ketch-environments/` and below `.ketch/`.
 //! - `dvc.lock` and `.dvc` files are written after what they promise is in the cache.
 //! - Work that is saved nowhere is not overwritten without being asked to.
 //! - Use-cases are free functions over an options struct. Nothing here prints, reads the
@@ -28,6 +28,7 @@ mod data_status;
 mod destroy;
 mod diff;
 mod dvc_settings;
+mod environment;
 mod error;
 mod experiment;
 mod freeze;
@@ -88,6 +89,13 @@ pub use dvc_settings::{
     ExistingRemote, Remote, Setting, SettingFiles, SettingLevel, SettingName, SharedSettings,
     add_remote, modify_remote, remotes, remove_remote, rename_remote, set_default_remote,
     set_setting, setting, settings, unset_setting,
+};
+pub use environment::{
+    CaptureReport, CapturedStages, Circumstances, Container, Cpu, Difference, Elsewhere,
+    Environment, EnvironmentBuildOptions, EnvironmentBuildReport, EnvironmentComparison,
+    EnvironmentDiffOptions, EnvironmentDiffReport, EnvironmentId, Gpu, Interpreter, LeftOut,
+    Manager, Package, PackageOrigin, Prefix, System, Weight, build_environment,
+    capture_environment, diff_environments, made_elsewhere,
 };
 pub use error::{ProjectError, StageFailure};
 pub use experiment::{

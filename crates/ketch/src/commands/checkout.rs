@@ -6,6 +6,7 @@ use ketch_project::{
     CheckoutOptions, CheckoutReport, MissingTargets, Overwrite, Project, Relink, checkout_linked,
 };
 
+use super::env;
 use crate::exit::{CommandError, ExitStatus};
 use crate::personality::summary;
 use crate::printer::Printer;
@@ -111,6 +112,7 @@ pub(super) fn run(
             "what was overwritten and saved nowhere is in .ketch/trash/{folder}"
         ));
     }
+    env::warn_of_results(&project, settings, printer);
     if report.missing.is_empty() {
         return Ok(ExitStatus::Success);
     }

@@ -16,6 +16,7 @@ mod diff;
 mod diff_rows;
 mod du;
 mod elsewhere;
+mod env;
 mod exp;
 mod export;
 mod freeze;
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Version(version::VersionArgs),
     Destroy(destroy::DestroyArgs),
     Repro(repro::ReproArgs),
+    Env(env::EnvArgs),
     #[command(visible_alias = "experiments")]
     Exp(exp::ExpArgs),
     Status(status::StatusArgs),
@@ -161,6 +163,7 @@ pub(crate) fn run(
         Command::Du(args) => du::run(&args, settings, printer),
         Command::CheckIgnore(args) => check_ignore::run(&args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
+        Command::Env(args) => env::run(args, settings, printer),
         Command::Exp(args) => exp::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),

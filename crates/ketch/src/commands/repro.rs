@@ -5,12 +5,13 @@ use std::num::NonZeroUsize;
 use camino::Utf8Path;
 use clap::Args;
 use ketch_project::{
-    EarlierRuns, Force, Metrics, MissingData, Names, OnFailure, Project, ProjectError, Reach,
-    ReproMode, ReproOptions, ReproReport, Saving, StageOutcome, StageResult, TransferSelection,
-    fetch_runs, metrics, repro,
+    EarlierRuns, Elsewhere, Force, Metrics, MissingData, Names, OnFailure, Project, ProjectError,
+    Reach, ReproMode, ReproOptions, ReproReport, Saving, StageOutcome, StageResult,
+    TransferSelection, fetch_runs, metrics, repro,
 };
 use serde::Serialize;
 
+use super::env;
 use super::metrics::print_metrics;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -143,6 +144,9 @@ struct Report<'a> {
     stages: &'a [StageResult],
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
+    /// Results that were left as they are and were made in another environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elsewhere: Option<&'a Elsewhere>,
 }
 
 pub(super) fn run(
@@ -162,8 +166,10 @@ pub(super) fn run(
     printer.json(&Report {
         stages: &report.stages,
         metrics: Some(&metrics),
+        elsewhere: report.elsewhere.as_ref(),
     });
     print_metrics(printer, &metrics);
+    warn(printer, &report);
     let failed: Vec<String> = report.failures.keys().cloned().collect();
     if !failed.is_empty() && options.on_failure == OnFailure::KeepGoing {
         return Err(ProjectError::StagesFailed { stages: failed }.into());
@@ -177,10 +183,12 @@ pub(super) fn tell_plan(printer: &Printer, report: &ReproReport) {
     printer.json(&Report {
         stages: &report.stages,
         metrics: None,
+        elsewhere: report.elsewhere.as_ref(),
     });
     for stage in &report.stages {
         printer.line(planned(stage));
     }
+    warn(printer, report);
 }
 
 impl ReproArgs {
@@ -209,7 +217,12 @@ impl ReproArgs {
             }
         }
         let progress = StageProgress::new(printer).asking(self.interactive);
-        (options(self, project, settings, from), progress)
+        let mut options = options(self, project, settings, from);
+        // DVC's files only, where somebody called DVC.
+        if !printer.speaks_dvc() {
+            options.circumstances = Some(settings.circumstances.clone());
+        }
+        (options, progress)
     }
 }
 
@@ -273,6 +286,18 @@ fn options(
     }
 }
 
+/// Tells of results that were made elsewhere.
+fn warn(printer: &Printer, report: &ReproReport) {
+    if let Some(elsewhere) = &report.elsewhere {
+        env::warn(printer, elsewhere);
+    }
+    if let Some(error) = &report.unknown_makers {
+        printer.warning(format_args!(
+            "what made the results cannot be told: {error}"
+        ));
+    }
+}
+
 /// Says what to do next.
 fn close(printer: &Printer, project: &Project, report: &ReproReport) {
     if report.stages.is_empty() {
@@ -280,7 +305,14 @@ fn close(printer: &Printer, project: &Project, report: &ReproReport) {
         printer.hint("describe the pipeline in dvc.yaml");
     } else if report.stages.iter().any(recorded) {
         if !project.git().is_declined() {
-            printer.hint("record it in Git: `git add dvc.lock`, then `git commit`");
+            let command = if project.root().join(".ketch-environments").exists() {
+                "git add dvc.lock .ketch-environments"
+            } else {
+                "git add dvc.lock"
+            };
+            printer.hint(format_args!(
+                "record it in Git: `{command}`, then `git commit`"
+            ));
         }
     } else if report.failures.is_empty() {
         printer.note("the pipeline is up to date");

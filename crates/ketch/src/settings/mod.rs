@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anstream::ColorChoice;
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_control::{Clock, StoppedClock, SystemClock};
-use ketch_project::{Patience, SharedSettings};
+use ketch_project::{Circumstances, Patience, SharedSettings};
 use ketch_store::remote::RemoteEnvironment;
 
 use crate::args::GlobalArgs;
@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) login: Option<String>,
     /// What the account has for remotes that have no credentials of their own.
     pub(crate) remote_environment: RemoteEnvironment,
+    /// What results depend on of what the process was started with.
+    pub(crate) circumstances: Circumstances,
     pub(crate) clock: Arc<dyn Clock>,
     /// In tests: where the identifiers of new runs come from.
     pub(crate) seed: Option<u64>,
@@ -109,6 +111,7 @@ impl Settings {
             cache,
             login: variables::login(),
             remote_environment: variables::remote_environment(),
+            circumstances: variables::circumstances(),
             clock: match variables::test_clock() {
                 Some(at) => Arc::new(StoppedClock(at)),
                 None => Arc::new(SystemClock),

@@ -6,7 +6,7 @@ use std::env;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use jiff::Timestamp;
-use ketch_project::SharedSettings;
+use ketch_project::{Circumstances, SharedSettings};
 use ketch_store::remote::RemoteEnvironment;
 
 use crate::exit::CommandError;
@@ -80,6 +80,14 @@ pub(super) fn remote_environment() -> RemoteEnvironment {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| RemoteEnvironment::asks_for(name))
+        .collect()
+}
+
+/// What programs compute by, and where they are found: the variables that [`Circumstances`] lists.
+pub(super) fn circumstances() -> Circumstances {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| Circumstances::asks_for(name))
         .collect()
 }
 

@@ -16,6 +16,7 @@ mod dvc_refusals;
 mod dvc_repro;
 mod dvc_tables;
 mod dvc_templates;
+mod environment;
 mod experiments;
 mod faults;
 mod freeze;

@@ -13,9 +13,13 @@ use ketch_store::{Reporter, Silent};
 use serde::Serialize;
 
 use crate::change::Change;
+use crate::environment::{Makers, Surveyor, elsewhere_of_stages};
 use crate::graph::StageGraph;
 use crate::stage::Index;
-use crate::{Names, Project, ProjectError, RecordOptions, TransferSelection, record};
+use crate::{
+    Circumstances, Elsewhere, Names, Project, ProjectError, RecordOptions, TransferSelection,
+    record,
+};
 
 /// What to bring up to date, and how.
 #[derive(Debug, Clone, Default)]
@@ -36,6 +40,8 @@ pub struct ReproOptions {
     pub saving: Saving,
     /// Variables added to the environment of the commands.
     pub environment: Vec<(String, String)>,
+    /// What the process was started with: then each stage that runs is recorded with what it ran in.
+    pub circumstances: Option<Circumstances>,
     /// Where the logs of the stages go; `.ketch/logs` if not given.
     pub logs: Option<Utf8PathBuf>,
 }
@@ -154,6 +160,12 @@ pub struct ReproReport {
     /// Why stages failed, where that did not end everything.
     #[serde(skip)]
     pub failures: BTreeMap<String, ProjectError>,
+    /// Results that were left as they are and were made in another environment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
+    /// Why it cannot be told what results were made in.
+    #[serde(skip)]
+    pub unknown_makers: Option<ProjectError>,
 }
 
 /// What happened to one stage.
@@ -214,6 +226,9 @@ pub fn repro(
         ReproMode::Run => Some(project.lock()?),
         ReproMode::DryRun => None,
     };
+    let makers = Makers::read(project);
+    let surveyor = options.circumstances.as_ref();
+    let surveyor = surveyor.map(|given| Surveyor::new(project, given, &options.environment));
     let mut index = Index::load(project)?;
     let mut graph = StageGraph::build(&index)?;
     let mut steps = plan::steps(project, &index, &graph, options)?;
@@ -238,12 +253,28 @@ pub fn repro(
         index: &index,
         graph: &graph,
         options,
+        surveyor: surveyor.as_ref(),
         reporter,
     };
-    let report = match options.mode {
+    let mut report = match options.mode {
         ReproMode::Run => job.run(&steps, &mut lock)?,
         ReproMode::DryRun => job.look(&steps)?,
     };
+    if let Some(surveyor) = surveyor.as_ref().filter(|_| !makers.is_empty()) {
+        let untouched = index.stages.iter().filter(|stage| {
+            report.stages.iter().any(|result| {
+                result.stage == stage.address
+                    && matches!(
+                        result.outcome,
+                        StageOutcome::Unchanged | StageOutcome::CheckedOut
+                    )
+            })
+        });
+        match elsewhere_of_stages(project, &makers, &index, surveyor, untouched) {
+            Ok(elsewhere) => report.elsewhere = elsewhere,
+            Err(error) => report.unknown_makers = Some(error),
+        }
+    }
     project.remember();
     Ok(report)
 }

@@ -16,6 +16,7 @@ use super::work::{Begun, Prepared, Work};
 use super::{
     Force, OnFailure, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult,
 };
+use crate::environment::Surveyor;
 use crate::graph::StageGraph;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -27,6 +28,8 @@ pub(super) struct Job<'a> {
     pub(super) index: &'a Index,
     pub(super) graph: &'a StageGraph,
     pub(super) options: &'a ReproOptions,
+    /// Finds out what stages run in, where that is recorded.
+    pub(super) surveyor: Option<&'a Surveyor<'a>>,
     pub(super) reporter: &'a dyn ReproReporter,
 }
 
@@ -71,6 +74,8 @@ impl<'a> Job<'a> {
         let mut report = ReproReport {
             stages: Vec::new(),
             failures: BTreeMap::new(),
+            elsewhere: None,
+            unknown_makers: None,
         };
         for stage in steps
             .iter()
@@ -109,6 +114,8 @@ impl<'a> Job<'a> {
             None => Ok(ReproReport {
                 stages: run.results.into_iter().flatten().collect(),
                 failures: run.failures,
+                elsewhere: None,
+                unknown_makers: None,
             }),
         }
     }

@@ -1,6 +1,7 @@
 //! One stage: looked at, restored, or run and recorded.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::{OutputEntry, StageLock};
@@ -11,6 +12,7 @@ use super::{EarlierRuns, MissingData, ReproReport, Saving, StageOutcome, StageRe
 use crate::change::{Change, FileState, Inspection, inspect, shown};
 use crate::command::{self, Surroundings};
 use crate::content::{self, is_cached, restore, save_as};
+use crate::environment::{Captured, Makers};
 use crate::stage::{Stage, read_lock};
 use crate::transfer::fetch;
 use crate::versioned::keep_versions;
@@ -40,6 +42,8 @@ pub(super) struct Prepared<'a> {
     work: Work<'a>,
     inspection: Inspection,
     log: Utf8PathBuf,
+    /// What the commands run in.
+    captured: Option<Arc<Captured>>,
     _in_use: PathLock,
 }
 
@@ -82,6 +86,10 @@ impl<'a> Prepared<'a> {
             run_cache::record(work.job.project, work.stage, &result, work.files())?;
         }
         work.record(&result, later)?;
+        if let Some(captured) = &self.captured {
+            let made = [(work.stage, &result, &**captured)];
+            Makers::record(work.job.project, work.job.index, &made)?;
+        }
         let outs = result.outs;
         Ok((
             work.result(StageOutcome::Ran, self.inspection.changes),
@@ -178,11 +186,16 @@ impl<'a> Work<'a> {
         self.job
             .reporter
             .stage_started(&self.stage.address, &inspection.changes);
+        let surveyor = self.job.surveyor.filter(|_| !self.stage.spec.frozen);
+        let captured = surveyor
+            .map(|surveyor| surveyor.of_stage(self.stage))
+            .transpose()?;
         let log = self.prepare()?;
         Ok(Begun::Prepared(Box::new(Prepared {
             work: self,
             inspection,
             log,
+            captured,
             _in_use: in_use,
         })))
     }
