@@ -5,6 +5,7 @@ mod frozen;
 mod output;
 mod stage;
 mod template;
+mod written;
 
 pub use file::PipelineFile;
 pub use output::{OutputKind, OutputSpec};

@@ -33,7 +33,7 @@ pub struct OutputSpec {
     pub meta: Option<Value>,
     /// How a plot is drawn: a mapping of DVC's plot properties, or a list of such.
     pub plot: Option<Value>,
-    /// Where the output is declared, from 1.
+    /// Where the output is declared, from 1; 0 if nowhere yet.
     pub line: usize,
 }
 
@@ -53,7 +53,8 @@ const PLOT_KEYS: &[&str] = &[
 ];
 
 impl OutputSpec {
-    fn new(path: String, kind: OutputKind, line: usize) -> Self {
+    /// An output without flags, declared in this line.
+    pub fn new(path: String, kind: OutputKind, line: usize) -> Self {
         Self {
             path,
             kind,

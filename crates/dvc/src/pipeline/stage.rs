@@ -28,7 +28,7 @@ pub struct StageSpec {
     pub desc: Option<String>,
     /// Free for any use: DVC does not look inside.
     pub meta: Option<Value>,
-    /// Where the stage is defined, from 1.
+    /// Where the stage is defined, from 1; 0 if nowhere yet.
     pub line: usize,
     /// The `foreach` or `matrix` that makes the stage, if one does.
     pub group: Option<String>,
@@ -61,9 +61,28 @@ const KEYS: &[&str] = &[
     "matrix",
     "foreach",
 ];
-const DEFAULT_PARAMS_FILE: &str = "params.yaml";
+pub(super) const DEFAULT_PARAMS_FILE: &str = "params.yaml";
 
 impl StageSpec {
+    /// A stage that runs one command and needs and makes nothing.
+    pub fn new(command: String) -> Self {
+        Self {
+            command: vec![command],
+            command_is_list: false,
+            wdir: None,
+            deps: Vec::new(),
+            params: Vec::new(),
+            outs: Vec::new(),
+            frozen: false,
+            always_changed: false,
+            desc: None,
+            meta: None,
+            line: 0,
+            group: None,
+            template_params: Vec::new(),
+        }
+    }
+
     /// `cmd` as it stands in `dvc.lock`: text, or a list.
     pub fn command_value(&self) -> Value {
         match self.command.as_slice() {
@@ -85,18 +104,8 @@ impl StageSpec {
     pub(super) fn read(source: Source<'_>, entry: &Entry) -> Result<Self, FormatError> {
         let mut stage = Self {
             command: Vec::new(),
-            command_is_list: false,
-            wdir: None,
-            deps: Vec::new(),
-            params: Vec::new(),
-            outs: Vec::new(),
-            frozen: false,
-            always_changed: false,
-            desc: None,
-            meta: None,
             line: entry.key_span.line,
-            group: None,
-            template_params: Vec::new(),
+            ..Self::new(String::new())
         };
         let what = format!("stage `{}`", entry.key);
         let mut outs: [Vec<OutputSpec>; 3] = Default::default();
