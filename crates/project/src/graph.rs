@@ -31,7 +31,9 @@ impl StageGraph {
             if stage.spec.frozen {
                 continue;
             }
-            for path in stage.local_deps() {
+            let params = stage.spec.params.iter();
+            let params = params.map(|params| stage.resolve(&params.file));
+            for path in stage.local_deps().chain(params) {
                 let around = path
                     .ancestors()
                     .skip(1)
