@@ -103,6 +103,8 @@ impl SoftFailure {
             | Command::Data(_)
             | Command::Du(_)
             | Command::ListUrl(_)
+            | Command::Dag(_)
+            | Command::Stage(_)
             | Command::Repro(_) => Self::No,
             Command::GitHook(args) if !args.checks() => Self::No,
             Command::Init(args) if args.contradict() => Self::No,

@@ -278,6 +278,9 @@ pub enum ProjectError {
 
     #[error("`{command}` failed:\n{output}")]
     InstallFailed { command: String, output: String },
+    /// A stage that cannot be written as it was asked for.
+    #[error(transparent)]
+    NewStage(#[from] crate::NewStageError),
 
     #[error("this would delete {objects} objects of {bytes} bytes, and all records of them")]
     WouldDestroy { objects: u64, bytes: u64 },
@@ -306,6 +309,7 @@ impl ProjectError {
             Self::Store(error) => return error.hint(),
             Self::Format(error) => return error.hint().map(str::to_owned),
             Self::Import(error) => return error.hint(),
+            Self::NewStage(error) => error.hint(),
             Self::Config { hint, .. } => return hint.clone(),
             Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
             Self::NotAGitRepository { .. } => {

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod add;
+mod add_stage;
 mod change;
 mod changed_files;
 mod checkout;
@@ -52,6 +53,7 @@ mod move_data;
 mod objects;
 mod partial;
 mod paths;
+mod pipeline_view;
 mod project;
 mod record;
 mod remove;
@@ -70,6 +72,7 @@ mod versioned;
 mod worktree;
 
 pub use add::{AddOptions, AddReport, AddedContent, AddedData, add, add_as};
+pub use add_stage::{AddStageOptions, AddStageReport, ExistingStage, NewStageError, add_stage};
 pub use change::{Change, FileState};
 pub use changed_files::{ChangedFile, ChangedFiles, FileContent, changed_files};
 pub use checkout::{
@@ -127,6 +130,10 @@ pub use list::{Folders, ListEntry, ListOptions, Origin, list};
 pub use merge::{MergeConflict, MergeOptions, MergeReport, install_merge_driver, merge_driver};
 pub use metrics::{Metrics, metrics};
 pub use move_data::{MoveReport, move_data};
+pub use pipeline_view::{
+    BrokenFile, Dag, DagNodes, DagOptions, DagReach, ListedStage, StageListOptions,
+    StageListReport, Unreadable, WhichStages, dag, list_stages,
+};
 pub use project::{Patience, Project};
 pub use record::{ChangedInputs, RecordOptions, RecordReport, RecordedData, record, record_as};
 pub use remove::{RemoveOptions, RemoveReport, RemovedOutputs, remove};

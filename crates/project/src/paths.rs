@@ -30,6 +30,18 @@ pub(crate) fn relative(root: &Utf8Path, path: &Utf8Path) -> Result<Utf8PathBuf, 
     }
 }
 
+/// A path as it is called from a folder; both are absolute.
+pub(crate) fn from_folder(folder: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    let common = folder
+        .components()
+        .zip(path.components())
+        .take_while(|(left, right)| left == right)
+        .count();
+    let up = folder.components().skip(common).map(|_| "..");
+    let down = path.components().skip(common);
+    up.chain(down.map(|part| part.as_str())).collect()
+}
+
 /// One holds the other, or they are the same.
 pub(crate) fn overlap(left: &Utf8Path, right: &Utf8Path) -> bool {
     left.starts_with(right) || right.starts_with(left)
@@ -89,6 +101,15 @@ mod tests {
     fn overlaps_by_component() {
         assert!(overlap("a/b".into(), "a".into()));
         assert!(!overlap("a/b".into(), "a/bc".into()));
+    }
+
+    #[test]
+    fn paths_are_called_from_a_folder() {
+        let called = |folder: &str, path: &str| from_folder(folder.into(), path.into());
+        assert_eq!(called("/p", "/p/a/b"), "a/b");
+        assert_eq!(called("/p/deep", "/ext/x"), "../../ext/x");
+        assert_eq!(called("/p/deep", "/p/x"), "../x");
+        assert_eq!(called("/p", "/p"), "");
     }
 
     #[test]

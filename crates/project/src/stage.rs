@@ -124,26 +124,75 @@ pub struct Index {
 impl Index {
     /// Reads every `dvc.yaml`, `dvc.lock` and `.dvc` file that neither Git nor DVC ignores.
     pub fn load(project: &Project) -> Result<Self, ProjectError> {
+        let index = Self::read(project, None, &mut |_, error| Err(error))?;
+        index.check_outputs(project)?;
+        Ok(index)
+    }
+
+    /// What [`load`](Self::load) would say if a `dvc.yaml`, by its absolute path, had this text.
+    pub(crate) fn load_as_if(
+        project: &Project,
+        file: &Utf8Path,
+        text: &str,
+    ) -> Result<Self, ProjectError> {
+        let index = Self::read(project, Some((file, text)), &mut |_, error| Err(error))?;
+        index.check_outputs(project)?;
+        Ok(index)
+    }
+
+    /// What can be read, however its outputs lie; `broken` gets the other files, absolute, and may
+    /// end it all.
+    pub(crate) fn load_readable(
+        project: &Project,
+        broken: &mut dyn FnMut(&Utf8Path, ProjectError) -> Result<(), ProjectError>,
+    ) -> Result<Self, ProjectError> {
+        Self::read(project, None, broken)
+    }
+
+    fn read(
+        project: &Project,
+        as_if: Option<(&Utf8Path, &str)>,
+        broken: &mut dyn FnMut(&Utf8Path, ProjectError) -> Result<(), ProjectError>,
+    ) -> Result<Self, ProjectError> {
         let mut index = Self {
             stages: Vec::new(),
             data: Vec::new(),
             locks: IndexMap::new(),
             metric_files: Vec::new(),
         };
-        let files = project.find_files(&|path| {
+        let mut files = project.find_files(&|path| {
             path.file_name() == Some("dvc.yaml") || path.extension() == Some("dvc")
         })?;
+        if let Some((new, _)) = as_if
+            && let Err(place) = files.binary_search_by(|file| file.as_path().cmp(new))
+        {
+            files.insert(place, new.to_owned());
+        }
         for file in files {
-            let text = fs_err::read_to_string(&file)?;
-            let shown = project.shown(&file);
-            if file.file_name() == Some("dvc.yaml") {
-                index.add_pipeline(project, &file, &parse_in_workspace(project, &file, &text)?)?;
-            } else {
-                index.add_data(&file, DvcFile::parse(&text, shown.as_str())?);
+            let text = match as_if {
+                Some((new, text)) if new == file => text.to_owned(),
+                _ => fs_err::read_to_string(&file)?,
+            };
+            if let Err(error) = index.add_file(project, &file, &text) {
+                broken(&file, error)?;
             }
         }
-        index.check_outputs(project)?;
         Ok(index)
+    }
+
+    fn add_file(
+        &mut self,
+        project: &Project,
+        file: &Utf8Path,
+        text: &str,
+    ) -> Result<(), ProjectError> {
+        if file.file_name() == Some("dvc.yaml") {
+            self.add_pipeline(project, file, &parse_in_workspace(project, file, text)?)
+        } else {
+            let shown = project.shown(file);
+            self.add_data(file, DvcFile::parse(text, shown.as_str())?);
+            Ok(())
+        }
     }
 
     /// What `dvc.lock` records of a stage.
@@ -192,6 +241,8 @@ impl Index {
         pipeline: &PipelineFile,
     ) -> Result<(), ProjectError> {
         let home = file.parent().unwrap_or(project.root()).to_owned();
+        let lock = file.with_extension("lock");
+        self.locks.insert(lock.clone(), read_lock(project, &lock)?);
         for (name, spec) in &pipeline.stages {
             let address = if home == project.root() {
                 name.clone()
@@ -212,8 +263,6 @@ impl Index {
         }
         self.metric_files
             .extend(pipeline.metrics.iter().map(|path| join(&home, path)));
-        let lock = file.with_extension("lock");
-        self.locks.insert(lock.clone(), read_lock(project, &lock)?);
         Ok(())
     }
 

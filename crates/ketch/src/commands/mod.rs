@@ -8,6 +8,7 @@ mod commit;
 mod completion;
 mod completions;
 mod config;
+mod dag;
 mod data;
 pub(crate) mod demo;
 mod deploy;
@@ -42,6 +43,7 @@ mod retrain;
 mod rollback;
 mod root;
 mod runs;
+mod stage;
 mod status;
 mod transfer;
 mod unprotect;
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Root(root::RootArgs),
     Version(version::VersionArgs),
     Destroy(destroy::DestroyArgs),
+    Stage(stage::StageArgs),
+    Dag(dag::DagArgs),
     Repro(repro::ReproArgs),
     Env(env::EnvArgs),
     #[command(visible_alias = "experiments")]
@@ -162,6 +166,8 @@ pub(crate) fn run(
         Command::ListUrl(args) => list_url::run(args, settings, printer),
         Command::Du(args) => du::run(&args, settings, printer),
         Command::CheckIgnore(args) => check_ignore::run(&args, settings, printer),
+        Command::Stage(args) => stage::run(args, settings, printer),
+        Command::Dag(args) => dag::run(args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Env(args) => env::run(args, settings, printer),
         Command::Exp(args) => exp::run(args, settings, printer),

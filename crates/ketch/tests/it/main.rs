@@ -14,6 +14,7 @@ mod dvc_no_remote;
 mod dvc_places;
 mod dvc_refusals;
 mod dvc_repro;
+mod dvc_stages;
 mod dvc_tables;
 mod dvc_templates;
 mod environment;

@@ -10,7 +10,7 @@ use super::repository_import::{ImportReport, output};
 use super::url_source::UrlSource;
 use super::{Bringing, OnExisting};
 use crate::content::Content;
-use crate::paths::{is_url, relative};
+use crate::paths::{from_folder, is_url, relative};
 use crate::{Project, ProjectError, RemoteChoice};
 
 /// What to import from where.
@@ -162,29 +162,4 @@ fn recorded_url(project: &Project, url: &str, source: &UrlSource, folder: &Utf8P
         return url.to_owned();
     }
     from_folder(folder, local).into_string()
-}
-
-/// A path as it is called from a folder.
-fn from_folder(folder: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
-    let common = folder
-        .components()
-        .zip(path.components())
-        .take_while(|(left, right)| left == right)
-        .count();
-    let up = folder.components().skip(common).map(|_| "..");
-    let down = path.components().skip(common);
-    up.chain(down.map(|part| part.as_str())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_called_from_where_the_record_is() {
-        let called = |folder: &str, path: &str| from_folder(folder.into(), path.into());
-        assert_eq!(called("/p", "/p/a/b"), "a/b");
-        assert_eq!(called("/p/deep", "/ext/x"), "../../ext/x");
-        assert_eq!(called("/p/deep", "/p/x"), "../x");
-    }
 }
