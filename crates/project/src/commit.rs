@@ -89,7 +89,10 @@ pub(crate) fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectEr
             Some("dvc.yaml" | "dvc.lock" | ".gitignore" | ".dvcignore" | "ketch.toml")
         ) || path.extension() == Some("dvc")
     })?);
-    wanted.extend([".dvc/config", ".dvc/.gitignore", ".ketch-environments"].map(|name| project.root().join(name)));
+    wanted.extend(
+        [".dvc/config", ".dvc/.gitignore", ".ketch-environments"]
+            .map(|name| project.root().join(name)),
+    );
     let git = project.git();
     let there: Vec<Utf8PathBuf> = wanted
         .into_iter()
