@@ -77,7 +77,18 @@ fn an_experiment_is_a_commit_beside_the_branch() {
     let files = project
         .git(["diff", "--name-only", &format!("{commit}^"), commit])
         .stdout;
-    assert_eq!(files, "dvc.lock\nmetrics.yaml\nparams.yaml\nstaged.txt\n");
+    let (environments, files): (Vec<_>, Vec<_>) = files
+        .lines()
+        .partition(|file| file.starts_with(".ketch-environments/results/"));
+    assert_eq!(
+        files,
+        ["dvc.lock", "metrics.yaml", "params.yaml", "staged.txt"]
+    );
+    assert_eq!(
+        environments.len(),
+        1,
+        "what the run was made in: {environments:?}"
+    );
 
     let listed = json(project.ketch(["exp", "list", "--json"]));
     assert_eq!(listed[0]["experiments"][0]["commit"], commit);
