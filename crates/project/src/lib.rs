@@ -102,11 +102,15 @@ pub use environment::{
 };
 pub use error::{ProjectError, StageFailure};
 pub use experiment::{
-    AppliedExperiment, BaselineExperiments, BranchedExperiment, ExchangeOptions,
-    ExchangedExperiments, Experiment, ExperimentChoice, ExperimentError, ExperimentOptions,
-    ExperimentPlace, ExperimentReport, OnExistingName, ParameterOverride, Removal, Runs,
-    SaveOptions, apply_experiment, branch_experiment, list_experiments, pull_experiments,
-    push_experiments, remove_experiments, rename_experiment, run_experiment, save_experiment,
+    AppliedExperiment, BaselineExperiments, BranchedExperiment, CleanedExperiments,
+    ExchangeOptions, ExchangedExperiments, Experiment, ExperimentChoice, ExperimentError,
+    ExperimentOptions, ExperimentPlace, ExperimentReport, KilledTasks, OnExistingName, OwnProgram,
+    ParameterOverride, QueueOptions, QueueReporter, QueuedRun, Removal, Runs, SaveOptions, Signal,
+    StartedWorker, StoppedWorker, Task, TaskRemoval, TaskState, WorkerOptions, Workers,
+    apply_experiment, branch_experiment, clean_experiments, kill_tasks, list_experiments,
+    parameter_sweep, pull_experiments, push_experiments, queue_experiments, queue_tasks,
+    queue_workers, remove_experiments, remove_tasks, rename_experiment, run_experiment, run_task,
+    save_experiment, start_worker, stop_worker, task_arguments, task_log, work_off_queue,
 };
 pub use freeze::{FreezeReport, Frozen, freeze};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};

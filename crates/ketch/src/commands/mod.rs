@@ -36,6 +36,7 @@ mod man;
 mod metrics;
 mod model;
 mod move_data;
+mod queue;
 mod remote;
 mod remove;
 mod repro;
@@ -103,6 +104,7 @@ pub(crate) enum Command {
     Env(env::EnvArgs),
     #[command(visible_alias = "experiments")]
     Exp(exp::ExpArgs),
+    Queue(queue::QueueArgs),
     Status(status::StatusArgs),
     Metrics(metrics::MetricsArgs),
     Model(model::ModelArgs),
@@ -171,6 +173,7 @@ pub(crate) fn run(
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Env(args) => env::run(args, settings, printer),
         Command::Exp(args) => exp::run(args, settings, printer),
+        Command::Queue(args) => queue::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),
         Command::Model(args) => model::run(args, settings, printer),

@@ -9,7 +9,7 @@ use ketch_project::{
     Reach, ReproMode, ReproOptions, ReproReport, Saving, StageOutcome, StageResult,
     TransferSelection, fetch_runs, metrics, repro,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::env;
 use super::metrics::print_metrics;
@@ -29,7 +29,7 @@ use crate::workspace::{open_project, remote_choice, target};
 /// With `--jobs` stages that do not need each other run at once. What they share, like GPUs, is
 /// counted in `ketch.toml`: `[pipeline] resources = { gpu = 1 }` and
 /// `[pipeline.stage.train] needs = { gpu = 1 }`.
-#[derive(Debug, Args)]
+#[derive(Debug, Args, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "flags of the command line are independent"
@@ -92,7 +92,7 @@ pub(crate) struct ReproArgs {
 }
 
 /// Which stages belong to the targets.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Args, Serialize, Deserialize)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "flags of the command line are independent"
@@ -197,6 +197,18 @@ impl ReproArgs {
         self.force
     }
 
+    /// How many run at once.
+    pub(super) fn jobs(&self) -> Option<NonZeroUsize> {
+        self.jobs
+    }
+
+    /// The same, asked from the root of the project, where nobody can be asked.
+    pub(super) fn queued(mut self, project: &Project, settings: &Settings) -> Self {
+        self.targets = targets(self.targets, project, settings);
+        self.interactive = false;
+        self
+    }
+
     /// What is asked for, and who is told of it; with `--pull`, earlier runs are here afterwards.
     pub(super) fn prepare(
         self,
@@ -232,18 +244,8 @@ fn options(
     settings: &Settings,
     from: TransferSelection,
 ) -> ReproOptions {
-    let mut targets: Vec<String> = args
-        .targets
-        .into_iter()
-        .map(|name| target(project, settings, &name))
-        .collect();
-    // As in DVC the pipeline is that of the directory where one is.
-    let here = target(project, settings, "dvc.yaml");
-    if targets.is_empty() && Utf8Path::new(&here) != "dvc.yaml" {
-        targets.push(here);
-    }
     ReproOptions {
-        targets,
+        targets: targets(args.targets, project, settings),
         names: if args.glob {
             Names::Patterns
         } else {
@@ -284,6 +286,18 @@ fn options(
         },
         ..ReproOptions::default()
     }
+}
+
+/// As seen from the root of the project.
+fn targets(named: Vec<String>, project: &Project, settings: &Settings) -> Vec<String> {
+    let named = named.into_iter();
+    let mut targets: Vec<String> = named.map(|name| target(project, settings, &name)).collect();
+    // As in DVC the pipeline is that of the directory where one is.
+    let here = target(project, settings, "dvc.yaml");
+    if targets.is_empty() && Utf8Path::new(&here) != "dvc.yaml" {
+        targets.push(here);
+    }
+    targets
 }
 
 /// Tells of results that were made elsewhere.

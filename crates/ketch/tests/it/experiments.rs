@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{commit_all, project, say};
 
-const PIPELINE: &str = "\
+pub(crate) const PIPELINE: &str = "\
 stages:
   train:
     cmd: cp params.yaml model.bin && grep lr params.yaml | sed s/lr/acc/ > metrics.yaml
@@ -33,18 +33,18 @@ fn written() -> TestProject {
 }
 
 /// A pipeline that ran, committed.
-fn trained() -> TestProject {
+pub(crate) fn trained() -> TestProject {
     let project = written();
     let _ = project.ketch(["repro"]).success();
     commit_all(&project);
     project
 }
 
-fn json(output: CommandOutput) -> Value {
+pub(crate) fn json(output: CommandOutput) -> Value {
     serde_json::from_str(&output.success().stdout).expect("JSON")
 }
 
-fn names(project: &TestProject) -> String {
+pub(crate) fn names(project: &TestProject) -> String {
     project
         .ketch(["exp", "list", "--name-only"])
         .success()

@@ -37,6 +37,7 @@ mod parts;
 mod personality;
 mod pipeline;
 mod pre_commit;
+mod queue;
 mod recipes;
 mod registry;
 mod setting_levels;

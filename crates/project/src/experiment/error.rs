@@ -32,6 +32,37 @@ pub enum ExperimentError {
     #[error("an experiment is at work in this work tree already")]
     Busy,
 
+    #[error("`{name}` is at work")]
+    AtWork { name: String },
+
+    #[error("`{name}` is not at work")]
+    NotAtWork { name: String },
+
+    #[error("`{name}` does not end")]
+    StillAtWork { name: String },
+
+    #[error("there is no task `{name}` in the queue")]
+    UnknownTask {
+        name: String,
+        suggestion: Option<String>,
+    },
+
+    #[error("`{name}` was taken out of the queue while it ran, and its result is not kept")]
+    TaskGone { name: String },
+
+    #[error("a worker is at work already")]
+    WorkerAtWork,
+
+    #[error("no worker can be started in `{folder}`: {source}")]
+    WorkerNotStarted {
+        folder: Utf8PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+
+    #[error("the values make more than {most} experiments")]
+    SweepTooLarge { most: usize },
+
     #[error("`{text}` does not set a parameter")]
     Override { text: String },
 
@@ -65,6 +96,25 @@ impl ExperimentError {
             Self::Busy => {
                 "wait for it, or run this one in a work tree of its own with `--temp`".to_owned()
             }
+            Self::AtWork { name } => {
+                format!("see what it does: `ketch queue logs -f {name}`; end it: `ketch queue kill {name}`")
+            }
+            Self::NotAtWork { .. } | Self::UnknownTask { suggestion: None, .. } => {
+                "see what is: `ketch queue status`".to_owned()
+            }
+            Self::StillAtWork { name } => format!("end it at once: `ketch queue kill --force {name}`"),
+            Self::UnknownTask {
+                suggestion: Some(near),
+                ..
+            } => format!("did you mean `{near}`?"),
+            Self::TaskGone { .. } => "queue it again if it is wanted".to_owned(),
+            Self::WorkerAtWork => {
+                "it runs what waits; `ketch queue start --jobs N` has it run more at once".to_owned()
+            }
+            Self::WorkerNotStarted { .. } => {
+                "run what waits from here: `ketch exp run --run-all`".to_owned()
+            }
+            Self::SweepTooLarge { .. } => "queue it in parts".to_owned(),
             Self::Override { .. } => {
                 "write `NAME=VALUE` or `FILE:NAME=VALUE`; `+NAME=VALUE` adds one, `~NAME` takes one away"
                     .to_owned()

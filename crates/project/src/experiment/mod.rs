@@ -4,12 +4,15 @@
 //! `refs/exps/<first 2 digits of the baseline>/<the others>/<name>`, where DVC keeps its own (see
 //! `dvc/repo/experiments/refs.py` of DVC 3): each tool lists what the other ran.
 
+mod apart;
 mod error;
 mod manage;
 mod names;
 mod override_params;
+mod queue;
 mod run;
 mod share;
+mod sweep;
 mod workspace;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,11 +25,18 @@ pub use manage::{
     remove_experiments, rename_experiment,
 };
 pub use override_params::ParameterOverride;
+pub use queue::{
+    KilledTasks, OwnProgram, QueueOptions, QueueReporter, QueuedRun, Signal, StartedWorker,
+    StoppedWorker, Task, TaskRemoval, TaskState, WorkerOptions, Workers, kill_tasks,
+    queue_experiments, queue_tasks, queue_workers, remove_tasks, run_task, start_worker,
+    stop_worker, task_arguments, task_log, work_off_queue,
+};
 pub use run::{
     ExperimentOptions, ExperimentPlace, ExperimentReport, OnExistingName, SaveOptions,
     run_experiment, save_experiment,
 };
 pub use share::{ExchangeOptions, ExchangedExperiments, Runs, pull_experiments, push_experiments};
+pub use sweep::parameter_sweep;
 
 use crate::{CommitId, Project, ProjectError};
 
@@ -215,6 +225,23 @@ fn find(project: &Project, known: &[Experiment], name: &str) -> Result<Experimen
             })
         }
     }
+}
+
+/// What `clean_experiments` removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CleanedExperiments {
+    /// Work trees that killed runs left behind.
+    pub worktrees: usize,
+    /// Files in `.ketch/queue` of tasks that are no more.
+    pub files: usize,
+}
+
+/// Removes what runs of experiments left behind; experiments and tasks stay.
+pub fn clean_experiments(project: &Project) -> Result<CleanedExperiments, ProjectError> {
+    Ok(CleanedExperiments {
+        worktrees: apart::clear_leftovers(project)?,
+        files: queue::clear_files(project)?,
+    })
 }
 
 /// The branch or tag of each commit that has one.

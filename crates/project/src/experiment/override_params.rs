@@ -7,6 +7,7 @@ use ketch_dvc::yaml::{self, Key, Value};
 use ketch_store::write_atomically;
 
 use super::ExperimentError;
+use crate::change::DEFAULT_PARAMS;
 use crate::{Project, ProjectError, paths};
 
 /// One change of a parameter, written as Hydra and DVC have it: `NAME=VALUE`, `+NAME=VALUE` for one
@@ -41,7 +42,7 @@ impl ParameterOverride {
         let before_value = text.split_once('=').map_or(text, |(before, _)| before);
         let (file, rest) = match before_value.rsplit_once(':') {
             Some((file, _)) => (file, text.get(file.len() + 1..).unwrap_or_default()),
-            None => ("params.yaml", text),
+            None => (DEFAULT_PARAMS, text),
         };
         let (name, value) = match rest.split_once('=') {
             Some((name, value)) => (name, Some(value)),
@@ -78,6 +79,18 @@ pub(super) fn apply(
         return Ok(());
     }
     let _lock = project.lock()?;
+    for (file, text) in changed_texts(project, overrides)? {
+        write_atomically(&project.root().join(file), text.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// What the files of the work tree say with the changes, by path relative to the root; those that
+/// do not change are left out.
+pub(super) fn changed_texts(
+    project: &Project,
+    overrides: &[ParameterOverride],
+) -> Result<IndexMap<Utf8PathBuf, String>, ProjectError> {
     let mut texts: IndexMap<Utf8PathBuf, (String, String)> = IndexMap::new();
     for one in overrides {
         let file = paths::relative(project.root(), &one.file)?;
@@ -93,12 +106,8 @@ pub(super) fn apply(
             *text = changed(&file, text, one)?;
         }
     }
-    for (file, (before, text)) in texts {
-        if text != before {
-            write_atomically(&project.root().join(file), text.as_bytes())?;
-        }
-    }
-    Ok(())
+    let changed = texts.into_iter().filter(|(_, (old, new))| old != new);
+    Ok(changed.map(|(file, (_, new))| (file, new)).collect())
 }
 
 fn changed(file: &Utf8Path, text: &str, one: &ParameterOverride) -> Result<String, ProjectError> {

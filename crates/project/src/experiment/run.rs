@@ -2,20 +2,26 @@
 
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use ketch_store::Reporter;
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 
+use super::apart::Apart;
 use super::override_params::{self, ParameterOverride};
+use super::queue::waiting_names;
 use super::workspace::{commit_workspace, default_message};
 use super::{APPLIED, Experiment, ExperimentError, NAMESPACE, known, names, reference};
+use crate::git::RefChange;
 use crate::project::state_directory;
 use crate::{
     ChangedInputs, CheckoutOptions, CommitId, OnFailure, Overwrite, Project, ProjectError,
     RecordOptions, RecordedData, ReproMode, ReproOptions, ReproReport, ReproReporter, checkout,
-    create_worktree, paths, record_as, remove_worktree, repro,
+    record_as, repro,
 };
+
+/// How many names are tried for a result whose own was taken meanwhile.
+const MOST_NAMES: usize = 100;
 
 /// What to run, and under which name its result is kept.
 #[derive(Debug, Clone, Default)]
@@ -89,14 +95,6 @@ pub fn run_experiment(
         options.existing,
         options.seed,
     )?;
-    let mut repro_options = options.repro.clone();
-    repro_options.environment.extend([
-        (
-            "DVC_EXP_BASELINE_REV".to_owned(),
-            naming.baseline.to_string(),
-        ),
-        ("DVC_EXP_NAME".to_owned(), naming.name.clone()),
-    ]);
     let is_dry = options.repro.mode == ReproMode::DryRun;
     let apart = match &options.place {
         ExperimentPlace::Here if is_dry && !options.overrides.is_empty() => Some(&[][..]),
@@ -106,7 +104,7 @@ pub fn run_experiment(
     let Some(copied) = apart else {
         let _busy = Busy::begin(project)?;
         override_params::apply(project, &options.overrides)?;
-        let report = run_pipeline(project, &repro_options, reporter)?;
+        let report = run_pipeline(project, &naming.told(&options.repro), reporter)?;
         if is_dry {
             return Ok(ExperimentReport {
                 experiment: None,
@@ -120,31 +118,67 @@ pub fn run_experiment(
             repro: report,
         });
     };
-    if repro_options.logs.is_none() {
-        let logs = state_directory(project.main_root())?
-            .join("logs")
-            .join(&naming.name);
-        repro_options.logs = Some(logs);
-    }
     let start = commit_workspace(
         project,
         &[],
         &format!("workspace of {}", naming.name),
         &naming.baseline,
     )?;
-    let own = Apart::begin(project, format!("exp-{:016x}", options.seed), &start)?;
-    for path in copied {
+    let beginning = Beginning {
+        start: &start,
+        copied,
+        overrides: &options.overrides,
+        seed: options.seed,
+    };
+    run_apart(
+        project,
+        &naming,
+        &beginning,
+        &options.repro,
+        options.message.as_deref(),
+        reporter,
+    )
+}
+
+/// What a work tree of its own begins with.
+pub(super) struct Beginning<'a> {
+    pub(super) start: &'a CommitId,
+    /// Paths that Git does not track, relative to the root.
+    pub(super) copied: &'a [Utf8PathBuf],
+    pub(super) overrides: &'a [ParameterOverride],
+    /// What its name is made from.
+    pub(super) seed: u64,
+}
+
+/// Runs a pipeline in a work tree of its own and keeps the result.
+pub(super) fn run_apart(
+    project: &Project,
+    naming: &Naming,
+    beginning: &Beginning<'_>,
+    repro: &ReproOptions,
+    message: Option<&str>,
+    reporter: &dyn ReproReporter,
+) -> Result<ExperimentReport, ProjectError> {
+    let mut repro = naming.told(repro);
+    if repro.logs.is_none() {
+        let logs = state_directory(project.main_root())?
+            .join("logs")
+            .join(&naming.name);
+        repro.logs = Some(logs);
+    }
+    let own = Apart::begin(project, beginning.seed, beginning.start)?;
+    for path in beginning.copied {
         own.copy(project, path)?;
     }
-    override_params::apply(&own.project, &options.overrides)?;
+    override_params::apply(&own.project, beginning.overrides)?;
     let data = CheckoutOptions {
         overwrite: Overwrite::Force,
         ..CheckoutOptions::default()
     };
     checkout(&own.project, &data, reporter.files())?;
-    let report = run_pipeline(&own.project, &repro_options, reporter)?;
-    let experiment = (!is_dry)
-        .then(|| naming.keep(&own.project, &[], options.message.as_deref()))
+    let report = run_pipeline(&own.project, &repro, reporter)?;
+    let experiment = (repro.mode != ReproMode::DryRun)
+        .then(|| naming.keep(&own.project, &[], message))
         .transpose()?;
     Ok(ExperimentReport {
         experiment,
@@ -199,14 +233,17 @@ pub(super) fn checked_name(project: &Project, name: &str) -> Result<(), ProjectE
 }
 
 /// The name that a result will have.
-struct Naming {
-    baseline: CommitId,
-    name: String,
+#[derive(Debug)]
+pub(super) struct Naming {
+    pub(super) baseline: CommitId,
+    pub(super) name: String,
     existing: OnExistingName,
+    /// The reference that the result takes the place of, and what it points at.
+    instead: Option<(String, CommitId)>,
 }
 
 impl Naming {
-    fn new(
+    pub(super) fn new(
         project: &Project,
         wanted: Option<&str>,
         existing: OnExistingName,
@@ -214,10 +251,12 @@ impl Naming {
     ) -> Result<Self, ProjectError> {
         let baseline = project.git().head()?.ok_or(ExperimentError::NoCommit)?;
         let known = known(project, None)?;
+        let waiting = waiting_names(project)?;
         let is_taken = |name: &str| {
-            known
+            let on_it = known
                 .iter()
-                .any(|one| one.name == name && one.baseline == baseline)
+                .any(|one| one.name == name && one.baseline == baseline);
+            on_it || waiting.contains(name)
         };
         let name = match wanted {
             Some(name) => {
@@ -231,14 +270,40 @@ impl Naming {
                 name.to_owned()
             }
             None => names::names(seed)
-                .find(|name| !known.iter().any(|one| one.name == *name))
+                .find(|name| !is_taken(name) && !known.iter().any(|one| one.name == *name))
                 .unwrap_or_default(),
         };
         Ok(Self {
             baseline,
             name,
             existing,
+            instead: None,
         })
+    }
+
+    /// The name that a task was given, whose reference goes when there is a result.
+    pub(super) fn of_task(
+        baseline: CommitId,
+        name: String,
+        existing: OnExistingName,
+        task: (String, CommitId),
+    ) -> Self {
+        Self {
+            baseline,
+            name,
+            existing,
+            instead: Some(task),
+        }
+    }
+
+    /// The options with what the commands are told of the experiment.
+    fn told(&self, options: &ReproOptions) -> ReproOptions {
+        let mut options = options.clone();
+        options.environment.extend([
+            ("DVC_EXP_BASELINE_REV".to_owned(), self.baseline.to_string()),
+            ("DVC_EXP_NAME".to_owned(), self.name.clone()),
+        ]);
+        options
     }
 
     /// Commits the work tree under the name; under the next free one if somebody else took it
@@ -255,13 +320,27 @@ impl Naming {
         };
         let commit = commit_workspace(project, others, &message, &self.baseline)?;
         let git = project.git();
-        if self.existing == OnExistingName::Replace {
-            git.update_ref(&reference(&self.baseline, &self.name), &commit)?;
-            return Ok(self.experiment(self.name.clone(), commit));
-        }
+        let place = |name: &str| -> Result<bool, ProjectError> {
+            let reference = reference(&self.baseline, name);
+            let mut changes = vec![match self.existing {
+                OnExistingName::Replace => RefChange::Set(&reference, &commit),
+                OnExistingName::Refuse => RefChange::Create(&reference, &commit),
+            }];
+            if let Some((instead, task)) = &self.instead {
+                changes.push(RefChange::Delete(instead, task));
+            }
+            git.change_refs(&changes)
+        };
         let mut name = self.name.clone();
         let mut turn = 1;
-        while !git.create_ref(&reference(&self.baseline, &name), &commit)? {
+        while !place(&name)? {
+            if turn == MOST_NAMES || self.existing == OnExistingName::Replace {
+                // The task was taken away, so that nobody waits for the result any more.
+                return Err(ExperimentError::TaskGone {
+                    name: self.name.clone(),
+                }
+                .into());
+            }
             turn += 1;
             name = format!("{}-{turn}", self.name);
         }
@@ -290,58 +369,5 @@ impl Busy {
             Err(rustix::io::Errno::WOULDBLOCK) => Err(ExperimentError::Busy.into()),
             Err(error) => Err(io::Error::from(error).into()),
         }
-    }
-}
-
-/// A work tree of its own, which goes away in the end.
-struct Apart<'p> {
-    main: &'p Project,
-    name: String,
-    project: Project,
-}
-
-impl<'p> Apart<'p> {
-    fn begin(main: &'p Project, name: String, start: &CommitId) -> Result<Self, ProjectError> {
-        let project = create_worktree(main, &name, start.as_str())?.project;
-        Ok(Self {
-            main,
-            name,
-            project,
-        })
-    }
-
-    /// Copies a file or folder that Git does not track.
-    fn copy(&self, from: &Project, path: &Utf8Path) -> Result<(), ProjectError> {
-        let path = paths::relative(from.root(), path)?;
-        let (source, target) = (from.root().join(&path), self.project.root().join(&path));
-        if let Some(folder) = target.parent() {
-            fs_err::create_dir_all(folder)?;
-        }
-        copy_all(&source, &target)?;
-        Ok(())
-    }
-}
-
-/// Copies a file, or a folder with all that is in it; links stay links.
-fn copy_all(source: &Utf8Path, target: &Utf8Path) -> io::Result<()> {
-    let kind = fs_err::symlink_metadata(source)?.file_type();
-    if kind.is_symlink() {
-        return fs_err::os::unix::fs::symlink(fs_err::read_link(source)?, target);
-    }
-    if !kind.is_dir() {
-        return fs_err::copy(source, target).map(drop);
-    }
-    fs_err::create_dir_all(target)?;
-    for entry in source.read_dir_utf8()? {
-        let entry = entry?;
-        copy_all(entry.path(), &target.join(entry.file_name()))?;
-    }
-    Ok(())
-}
-
-impl Drop for Apart<'_> {
-    fn drop(&mut self) {
-        // One that stays is replaced or removed by the next command that makes one.
-        let _ = remove_worktree(self.main, &self.name);
     }
 }

@@ -14,7 +14,7 @@ mod objects;
 mod references;
 
 pub(crate) use objects::{EntryKind, ObjectReader};
-pub(crate) use references::PushedRef;
+pub(crate) use references::{PushedRef, RefChange};
 
 /// The full id of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

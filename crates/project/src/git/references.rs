@@ -9,6 +9,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::{CommitId, Git, failed, line};
 use crate::ProjectError;
 
+/// One of several changes of references that happen together or not at all.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum RefChange<'a> {
+    /// Makes one that does not exist yet.
+    Create(&'a str, &'a CommitId),
+    /// Points one at a commit, whether it exists or not.
+    Set(&'a str, &'a CommitId),
+    /// Takes one away that points at this commit.
+    Delete(&'a str, &'a CommitId),
+}
+
 /// What became of a reference that was sent to another repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PushedRef {
@@ -81,27 +92,13 @@ impl Git {
             return Ok(HashSet::new());
         }
         let arguments = ["check-ignore", "-z", "--stdin"];
-        let mut command = self.command(&arguments);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let unavailable = |source| ProjectError::GitUnavailable { source };
-        let mut child = command.spawn().map_err(unavailable)?;
         let questions: Vec<u8> = paths
             .iter()
             .flat_map(|path| [path.as_str().as_bytes(), b"\0"])
             .flatten()
             .copied()
             .collect();
-        let mut input = child.stdin.take();
-        let asking = std::thread::spawn(move || match &mut input {
-            Some(input) => input.write_all(&questions),
-            None => Ok(()),
-        });
-        let output = child.wait_with_output().map_err(unavailable)?;
-        // What Git did not read is in its exit status.
-        drop(asking.join());
+        let output = self.output_of(&arguments, questions)?;
         if !matches!(output.status.code(), Some(0 | 1)) {
             return Err(failed(&arguments, &output));
         }
@@ -110,6 +107,79 @@ impl Git {
         Ok(paths
             .filter(|path| matched.contains(path.as_str().as_bytes()))
             .collect())
+    }
+
+    /// Makes all of the changes or none. False if a reference was not as a change expects it.
+    pub(crate) fn change_refs(&self, changes: &[RefChange<'_>]) -> Result<bool, ProjectError> {
+        let arguments = ["update-ref", "--stdin"];
+        let mut input = String::new();
+        for change in changes {
+            // References hold no whitespace.
+            let (verb, name, commit) = match change {
+                RefChange::Create(name, commit) => ("create", name, commit),
+                RefChange::Set(name, commit) => ("update", name, commit),
+                RefChange::Delete(name, commit) => ("delete", name, commit),
+            };
+            input.extend([verb, " ", name, " ", commit.as_str(), "\n"]);
+        }
+        let output = self.output_of(&arguments, input.into_bytes())?;
+        if output.status.success() {
+            return Ok(true);
+        }
+        let told = String::from_utf8_lossy(&output.stderr);
+        let unexpected = ["already exists", "but expected", "unable to resolve"];
+        if unexpected.iter().any(|words| told.contains(words)) {
+            return Ok(false);
+        }
+        Err(failed(&arguments, &output))
+    }
+
+    /// Stages a text as that of a file, whatever the work tree has; its mode stays.
+    pub(crate) fn stage_text(&self, path: &Utf8Path, text: &str) -> Result<(), ProjectError> {
+        let as_path = format!("--path={path}");
+        let arguments = ["hash-object", "-w", "--stdin", &as_path];
+        let output = self.output_of(&arguments, text.as_bytes().to_vec())?;
+        if !output.status.success() {
+            return Err(failed(&arguments, &output));
+        }
+        let blob = line(String::from_utf8_lossy(&output.stdout).into_owned());
+        let staged = self.run(&[
+            "--literal-pathspecs",
+            "ls-files",
+            "--stage",
+            "--",
+            path.as_str(),
+        ])?;
+        let mode = staged.split(' ').next().filter(|mode| !mode.is_empty());
+        // `update-index` takes paths from the top, whatever directory it runs in.
+        let below = line(self.run(&["rev-parse", "--show-prefix"])?);
+        let entry = format!("{},{blob},{below}{path}", mode.unwrap_or("100644"));
+        self.run(&["update-index", "--add", "--cacheinfo", &entry])
+            .map(drop)
+    }
+
+    /// What `git` answers to an input.
+    fn output_of(
+        &self,
+        arguments: &[&str],
+        input: Vec<u8>,
+    ) -> Result<std::process::Output, ProjectError> {
+        let mut command = self.command(arguments);
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let unavailable = |source| ProjectError::GitUnavailable { source };
+        let mut child = command.spawn().map_err(unavailable)?;
+        let mut pipe = child.stdin.take();
+        let asking = std::thread::spawn(move || match &mut pipe {
+            Some(pipe) => pipe.write_all(&input),
+            None => Ok(()),
+        });
+        let output = child.wait_with_output().map_err(unavailable)?;
+        // What Git did not read is in its exit status.
+        drop(asking.join());
+        Ok(output)
     }
 
     /// Points a ref at a commit and keeps what it pointed at in its log.

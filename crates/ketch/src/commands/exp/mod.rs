@@ -2,6 +2,7 @@
 
 mod apply;
 mod branch;
+mod clean;
 mod list;
 mod remove;
 mod rename;
@@ -40,6 +41,7 @@ enum ExpCommand {
     Remove(remove::RemoveArgs),
     Push(share::PushArgs),
     Pull(share::PullArgs),
+    Clean(clean::CleanArgs),
 }
 
 pub(super) fn run(
@@ -57,6 +59,7 @@ pub(super) fn run(
         ExpCommand::Remove(args) => remove::run(args, settings, printer),
         ExpCommand::Push(args) => share::run_push(args, settings, printer),
         ExpCommand::Pull(args) => share::run_pull(args, settings, printer),
+        ExpCommand::Clean(args) => clean::run(&args, settings, printer),
     }
 }
 
@@ -119,7 +122,7 @@ fn existing(force: bool) -> OnExistingName {
 }
 
 /// A number that is another one in every process: a hasher's keys are.
-fn seed() -> u64 {
+pub(super) fn seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 

@@ -1,7 +1,9 @@
 //! `ketch exp remove`
 
 use clap::Args;
-use ketch_project::{ExperimentChoice, Removal, remove_experiments};
+use ketch_project::{
+    ExperimentChoice, Removal, Task, TaskRemoval, TaskState, remove_experiments, remove_tasks,
+};
 
 use super::{BaselineArgs, named};
 use crate::exit::{CommandError, ExitStatus};
@@ -26,6 +28,14 @@ pub(crate) struct RemoveArgs {
     #[arg(long)]
     keep: bool,
 
+    /// Take all that wait out of the queue instead
+    #[arg(
+        short = 'Q',
+        long,
+        conflicts_with_all = ["experiments", "revisions", "all_commits", "keep", "git_remote"]
+    )]
+    queue: bool,
+
     /// Remove them from this Git remote or repository
     #[arg(short, long, value_name = "REMOTE")]
     git_remote: Option<String>,
@@ -37,6 +47,11 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
+    if args.queue {
+        let choice = TaskRemoval::In([TaskState::Queued].into());
+        tell_tasks(&remove_tasks(&project, &choice)?, printer);
+        return Ok(ExitStatus::Success);
+    }
     let given = args.baselines.given();
     let choice = match (given, args.experiments.is_empty()) {
         (Some(choice), true) => choice,
@@ -75,4 +90,14 @@ pub(super) fn run(
         printer.note("there was none to remove");
     }
     Ok(ExitStatus::Success)
+}
+
+fn tell_tasks(removed: &[Task], printer: &Printer) {
+    printer.json(&removed);
+    for task in removed {
+        printer.line(format_args!("removed {}", task.name));
+    }
+    if removed.is_empty() {
+        printer.note("nothing is queued");
+    }
 }

@@ -1,15 +1,18 @@
 //! `ketch exp run`
 
+use std::num::NonZeroUsize;
+
 use camino::Utf8PathBuf;
 use clap::Args;
 use ketch_project::{
-    ExperimentOptions, ExperimentPlace, Metrics, ParameterOverride, StageResult, metrics,
-    run_experiment,
+    ExperimentOptions, ExperimentPlace, Metrics, Project, QueueOptions, StageResult, metrics,
+    parameter_sweep, queue_experiments, run_experiment,
 };
 use serde::Serialize;
 
 use super::{existing, seed, short};
 use crate::commands::metrics::print_metrics;
+use crate::commands::queue::{Told, work_off};
 use crate::commands::repro::{ReproArgs, tell_plan};
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -34,6 +37,15 @@ pub(crate) struct RunArgs {
     /// Run in a work tree of its own, and leave this one as it is
     #[arg(long)]
     temp: bool,
+
+    /// Queue it and run nothing now; several values of a parameter, as `NAME=1,2`,
+    /// `NAME=choice(1,2)` or `NAME=range(1,9)`, queue one for each combination
+    #[arg(long, conflicts_with = "temp")]
+    queue: bool,
+
+    /// Run all that is queued, so many at once as `--jobs` says
+    #[arg(long, conflicts_with_all = ["queue", "temp", "set_params", "name", "targets"])]
+    run_all: bool,
 
     /// Copy a path that Git does not track to the work tree of `--temp`; may be repeated
     #[arg(long = "copy-paths", value_name = "PATH")]
@@ -62,20 +74,38 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let mut overrides = Vec::new();
-    for text in &args.set_params {
-        let mut one = ParameterOverride::parse(text)?;
-        one.file = Utf8PathBuf::from(target(&project, settings, one.file.as_str()));
-        overrides.push(one);
+    if args.run_all {
+        let jobs = args.repro.jobs().unwrap_or(NonZeroUsize::MIN);
+        return run_all(&project, jobs, printer);
     }
-    let copied = args
-        .copy_paths
-        .iter()
-        .map(|path| target(&project, settings, path).into());
+    let mut parameters = parameter_sweep(&args.set_params)?;
+    for one in parameters.iter_mut().flatten() {
+        one.file = Utf8PathBuf::from(target(&project, settings, one.file.as_str()));
+    }
+    let copied = args.copy_paths.iter();
+    let copied = copied.map(|path| target(&project, settings, path).into());
+    let copied: Vec<Utf8PathBuf> = copied.collect();
+    if args.queue {
+        let options = QueueOptions {
+            name: args.name,
+            existing: existing(args.repro.is_forced()),
+            message: args.message,
+            parameters,
+            copied,
+            arguments: serde_json::to_value(args.repro.queued(&project, settings))
+                .map_err(std::io::Error::from)?,
+            seed: seed(),
+        };
+        return queue(&project, &options, printer);
+    }
+    if parameters.len() > 1 {
+        return Err(CommandError::user(
+            "several values of a parameter make several experiments, which have to be queued: add `--queue`",
+        ));
+    }
+    let overrides = parameters.pop().unwrap_or_default();
     let place = if args.temp {
-        ExperimentPlace::Apart {
-            copied: copied.collect(),
-        }
+        ExperimentPlace::Apart { copied }
     } else {
         ExperimentPlace::Here
     };
@@ -129,4 +159,48 @@ pub(super) fn run(
         printer.hint(format_args!("make it a branch: `ketch exp branch {name}`"));
     }
     Ok(ExitStatus::Success)
+}
+
+fn queue(
+    project: &Project,
+    options: &QueueOptions,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let tasks = queue_experiments(project, options)?;
+    printer.json(&tasks);
+    for task in &tasks {
+        printer.line(if printer.speaks_dvc() {
+            format!("Queued experiment '{}' for future execution.", task.name)
+        } else {
+            format!("queued {}", task.name)
+        });
+    }
+    printer.hint("run what is queued: `ketch queue start`, or here: `ketch exp run --run-all`");
+    Ok(ExitStatus::Success)
+}
+
+/// Fails if one of those fails that are queued now.
+fn run_all(
+    project: &Project,
+    jobs: NonZeroUsize,
+    printer: &Printer,
+) -> Result<ExitStatus, CommandError> {
+    let told = Told::new(printer);
+    work_off(project, jobs, &told, printer)?;
+    let ran = told.names();
+    printer.json(&ran);
+    if printer.speaks_dvc() && !ran.done.is_empty() {
+        printer.line(format_args!("\nRan experiment(s): {}", ran.done.join(", ")));
+    }
+    if ran.done.is_empty() && ran.failed.is_empty() {
+        printer.note("nothing is queued");
+    }
+    if ran.failed.is_empty() {
+        return Ok(ExitStatus::Success);
+    }
+    printer.hint(format_args!(
+        "see what it printed: `ketch queue logs {}`",
+        ran.failed.first().map_or("", String::as_str)
+    ));
+    Ok(ExitStatus::Failure)
 }
