@@ -13,6 +13,7 @@
 mod args;
 mod client;
 mod commands;
+mod dvc_table;
 mod exit;
 mod password;
 mod personality;
@@ -24,6 +25,7 @@ mod signals;
 mod table;
 mod targets;
 mod up;
+mod value_diff;
 mod workspace;
 
 use std::ffi::OsString;

@@ -105,6 +105,8 @@ impl SoftFailure {
             | Command::ListUrl(_)
             | Command::Dag(_)
             | Command::Stage(_)
+            | Command::Params(_)
+            | Command::Metrics(_)
             | Command::Repro(_) => Self::No,
             Command::GitHook(args) if !args.checks() => Self::No,
             Command::Init(args) if args.contradict() => Self::No,

@@ -68,6 +68,7 @@ mod transfer;
 mod trash;
 mod tree;
 mod unprotect;
+mod value_diff;
 mod versioned;
 mod worktree;
 
@@ -158,4 +159,8 @@ pub use transfer::{
 };
 pub use tree::Depth;
 pub use unprotect::unprotect;
+pub use value_diff::{
+    ComparedValues, PlainValue, UnchangedValues, UnreadableValues, ValueChange, ValueDiff,
+    ValueDiffOptions, value_diff,
+};
 pub use worktree::{Worktree, create_worktree, remove_worktree};

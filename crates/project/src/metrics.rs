@@ -1,19 +1,21 @@
 //! The numbers in metrics files.
 
 use camino::Utf8PathBuf;
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use ketch_dvc::yaml::Value;
 use ketch_dvc::{OutputKind, params};
 
 use crate::paths::read_if_there;
 use crate::stage::Index;
+use crate::value_diff::collect_files;
 use crate::{Project, ProjectError};
 
 /// By file (relative to the root), then by dotted key.
 pub type Metrics = IndexMap<Utf8PathBuf, IndexMap<String, f64>>;
 
 /// Reads every metrics file of the pipelines: outputs under `metrics`, and the files listed at the
-/// top of `dvc.yaml`. A file that is not there is left out, as is anything that is not a number.
+/// top of `dvc.yaml`, and what is in directories among these. A file that is not there is left out,
+/// as is anything that is not a number.
 pub fn metrics(project: &Project) -> Result<Metrics, ProjectError> {
     let index = Index::load(project)?;
     let outputs = index.stages.iter().flat_map(|stage| {
@@ -22,13 +24,13 @@ pub fn metrics(project: &Project) -> Result<Metrics, ProjectError> {
             .filter(|(out, _)| out.kind == OutputKind::Metric)
             .map(|(_, path)| path)
     });
-    let mut metrics = Metrics::new();
+    let mut files = IndexSet::new();
     for path in outputs.chain(index.metric_files.iter().cloned()) {
-        let shown = project.shown(&path);
-        if metrics.contains_key(&shown) {
-            continue;
-        }
-        let Some(text) = read_if_there(&path)? else {
+        collect_files(project.root(), &project.shown(&path), &mut files);
+    }
+    let mut metrics = Metrics::new();
+    for shown in files {
+        let Some(text) = read_if_there(&project.root().join(&shown))? else {
             continue;
         };
         let document = params::parse(shown.as_str(), &text)?;

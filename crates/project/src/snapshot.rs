@@ -222,6 +222,11 @@ impl<'p> Snapshot<'p> {
         })
     }
 
+    /// The text of any file of that state, by path relative to the root.
+    pub(crate) fn read(&self, path: &Utf8Path) -> io::Result<Option<String>> {
+        (self.read)(path)
+    }
+
     /// The outputs that the project has, each with what is recorded of it.
     pub(crate) fn outputs(&self) -> Result<Vec<Recorded>, ProjectError> {
         let mut outputs = Vec::new();

@@ -3,7 +3,9 @@
 mod edit;
 mod json;
 mod python;
+mod python_text;
 mod read;
 
 pub use edit::set_in_text;
+pub use python_text::python_text;
 pub use read::{lookup, parse};

@@ -6,6 +6,7 @@ use owo_colors::OwoColorize as _;
 use serde_json::{Value, json};
 
 use super::diff_rows::{self, RowArgs};
+use crate::dvc_table::DvcTable;
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::FileProgress;
@@ -199,57 +200,19 @@ fn print_text(printer: &Printer, lines: &[Line], show_hash: bool) {
     }
 }
 
-/// A table whose columns line up as in DVC's, with an empty line behind it.
 fn print_markdown(printer: &Printer, lines: &[Line], show_hash: bool) {
-    let escaped = |path: &str| path.replace('|', "\\|");
-    let mut columns = vec![(
-        "Status",
-        lines.iter().map(|line| line.state.to_owned()).collect(),
-    )];
-    if show_hash {
-        columns.push(("Hash", lines.iter().map(|line| line.hash.clone()).collect()));
-    }
-    columns.push((
-        "Path",
-        lines.iter().map(|line| escaped(&line.path)).collect(),
-    ));
-    let columns: Vec<Column> = columns
-        .into_iter()
-        .map(|(name, cells)| Column::new(name, cells))
-        .collect();
-    let row = |cell: &dyn Fn(&Column) -> String| {
-        let cells: Vec<String> = columns.iter().map(cell).collect();
-        format!("|{}|", cells.join("|"))
+    let cells = |state: &str, hash: &str, path: &str| {
+        let hash = show_hash.then_some(hash);
+        let cells = [Some(state), hash, Some(path)].into_iter().flatten();
+        cells.map(str::to_owned).collect::<Vec<_>>()
     };
-    printer.line(row(&|column| column.padded(column.name)));
-    printer.line(row(&|column| "-".repeat(column.width + 2)));
-    for place in 0..lines.len() {
-        printer.line(row(&|column| {
-            column.padded(column.cells.get(place).map_or("", String::as_str))
-        }));
+    let mut table = DvcTable::new(cells("Status", "Hash", "Path"));
+    for line in lines {
+        table.row(cells(
+            line.state,
+            &line.hash,
+            &line.path.replace('|', "\\|"),
+        ));
     }
-    printer.line("");
-}
-
-/// A column of a table in Markdown.
-struct Column {
-    name: &'static str,
-    cells: Vec<String>,
-    width: usize,
-}
-
-impl Column {
-    /// Two wider than its name at least, as DVC's are.
-    fn new(name: &'static str, cells: Vec<String>) -> Self {
-        let widths = cells.iter().map(|cell| cell.chars().count());
-        Self {
-            name,
-            width: widths.max().unwrap_or(0).max(name.len() + 2),
-            cells,
-        }
-    }
-
-    fn padded(&self, cell: &str) -> String {
-        format!(" {cell:<width$} ", width = self.width)
-    }
+    printer.line(table.markdown());
 }

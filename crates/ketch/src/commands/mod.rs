@@ -36,6 +36,7 @@ mod man;
 mod metrics;
 mod model;
 mod move_data;
+mod params;
 mod queue;
 mod remote;
 mod remove;
@@ -106,6 +107,7 @@ pub(crate) enum Command {
     Exp(exp::ExpArgs),
     Queue(queue::QueueArgs),
     Status(status::StatusArgs),
+    Params(params::ParamsArgs),
     Metrics(metrics::MetricsArgs),
     Model(model::ModelArgs),
     Runs(runs::RunsArgs),
@@ -175,6 +177,7 @@ pub(crate) fn run(
         Command::Exp(args) => exp::run(args, settings, printer),
         Command::Queue(args) => queue::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),
+        Command::Params(args) => params::run(args, settings, printer),
         Command::Metrics(args) => metrics::run(args, settings, printer),
         Command::Model(args) => model::run(args, settings, printer),
         Command::Runs(args) => runs::run(args, settings, printer),

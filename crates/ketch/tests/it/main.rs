@@ -17,6 +17,7 @@ mod dvc_repro;
 mod dvc_stages;
 mod dvc_tables;
 mod dvc_templates;
+mod dvc_values;
 mod environment;
 mod experiments;
 mod faults;

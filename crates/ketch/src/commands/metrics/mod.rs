@@ -1,5 +1,6 @@
 //! `ketch metrics`
 
+mod diff;
 mod show;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::table::{TextTable, number};
 
-/// Show the numbers that pipelines measured
+/// Show and compare the numbers that pipelines measured
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
     #[command(subcommand)]
@@ -20,6 +21,7 @@ pub(crate) struct MetricsArgs {
 #[derive(Debug, Subcommand)]
 enum MetricsCommand {
     Show(show::ShowArgs),
+    Diff(diff::DiffArgs),
 }
 
 pub(super) fn run(
@@ -30,6 +32,7 @@ pub(super) fn run(
     let MetricsArgs { command } = args;
     match command {
         MetricsCommand::Show(args) => show::run(args, settings, printer),
+        MetricsCommand::Diff(args) => diff::run(args, settings, printer),
     }
 }
 
