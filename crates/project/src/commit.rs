@@ -7,6 +7,7 @@ use ketch_dvc::params;
 use ketch_dvc::yaml::Value;
 use ketch_store::write_atomically;
 
+use crate::environment::DOCUMENTS;
 use crate::stage::Index;
 use crate::{CommitId, Identity, Project, ProjectError, paths};
 
@@ -90,8 +91,7 @@ pub(crate) fn described(project: &Project) -> Result<Vec<Utf8PathBuf>, ProjectEr
         ) || path.extension() == Some("dvc")
     })?);
     wanted.extend(
-        [".dvc/config", ".dvc/.gitignore", ".ketch-environments"]
-            .map(|name| project.root().join(name)),
+        [".dvc/config", ".dvc/.gitignore", DOCUMENTS].map(|name| project.root().join(name)),
     );
     let git = project.git();
     let there: Vec<Utf8PathBuf> = wanted

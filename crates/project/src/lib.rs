@@ -103,15 +103,18 @@ pub use environment::{
 };
 pub use error::{ProjectError, StageFailure};
 pub use experiment::{
-    AppliedExperiment, BaselineExperiments, BranchedExperiment, CleanedExperiments,
-    ExchangeOptions, ExchangedExperiments, Experiment, ExperimentChoice, ExperimentError,
-    ExperimentOptions, ExperimentPlace, ExperimentReport, KilledTasks, OnExistingName, OwnProgram,
-    ParameterOverride, QueueOptions, QueueReporter, QueuedRun, Removal, Runs, SaveOptions, Signal,
-    StartedWorker, StoppedWorker, Task, TaskRemoval, TaskState, WorkerOptions, Workers,
-    apply_experiment, branch_experiment, clean_experiments, kill_tasks, list_experiments,
-    parameter_sweep, pull_experiments, push_experiments, queue_experiments, queue_tasks,
-    queue_workers, remove_experiments, remove_tasks, rename_experiment, run_experiment, run_task,
-    save_experiment, start_worker, stop_worker, task_arguments, task_log, work_off_queue,
+    AppliedExperiment, BaselineExperiments, BranchedExperiment, CleanedExperiments, ColumnKind,
+    CommitTime, ExchangeOptions, ExchangedExperiments, Executor, Experiment, ExperimentChoice,
+    ExperimentError, ExperimentOptions, ExperimentPlace, ExperimentRange, ExperimentReport,
+    ExperimentState, ExperimentTable, FileValues, FirstColumns, HiddenExperiments, KilledTasks,
+    LocalExecutor, OnExistingName, OwnProgram, ParameterOverride, QueueOptions, QueueReporter,
+    QueuedRun, Removal, RowKind, Runs, SaveOptions, ShowOptions, ShownDependency, ShownOutput,
+    Signal, SortOrder, StartedWorker, StateData, StateError, StoppedWorker, TableColumn,
+    TableOptions, Task, TaskRemoval, TaskState, WorkerOptions, Workers, apply_experiment,
+    branch_experiment, clean_experiments, kill_tasks, list_experiments, parameter_sweep,
+    pull_experiments, push_experiments, queue_experiments, queue_tasks, queue_workers,
+    remove_experiments, remove_tasks, rename_experiment, run_experiment, run_task, save_experiment,
+    show_experiments, start_worker, stop_worker, task_arguments, task_log, work_off_queue,
 };
 pub use freeze::{FreezeReport, Frozen, freeze};
 pub use fsck::{FsckObject, FsckOptions, FsckReport, Repair, fsck};
@@ -160,7 +163,7 @@ pub use transfer::{
 pub use tree::Depth;
 pub use unprotect::unprotect;
 pub use value_diff::{
-    ComparedValues, PlainValue, UnchangedValues, UnreadableValues, ValueChange, ValueDiff,
-    ValueDiffOptions, value_diff,
+    ComparedValues, PlainValue, Rounding, UnchangedValues, UnreadableValues, ValueChange,
+    ValueDiff, ValueDiffOptions, value_diff,
 };
 pub use worktree::{Worktree, create_worktree, remove_worktree};

@@ -6,8 +6,8 @@ use ketch_dvc::yaml::Value;
 use ketch_dvc::{OutputKind, params};
 
 use crate::paths::read_if_there;
+use crate::snapshot::files_below;
 use crate::stage::Index;
-use crate::value_diff::collect_files;
 use crate::{Project, ProjectError};
 
 /// By file (relative to the root), then by dotted key.
@@ -26,7 +26,7 @@ pub fn metrics(project: &Project) -> Result<Metrics, ProjectError> {
     });
     let mut files = IndexSet::new();
     for path in outputs.chain(index.metric_files.iter().cloned()) {
-        collect_files(project.root(), &project.shown(&path), &mut files);
+        files.extend(files_below(project.root(), &project.shown(&path)));
     }
     let mut metrics = Metrics::new();
     for shown in files {

@@ -7,5 +7,5 @@ mod python_text;
 mod read;
 
 pub use edit::set_in_text;
-pub use python_text::python_text;
+pub use python_text::{python_general, python_text};
 pub use read::{lookup, parse};

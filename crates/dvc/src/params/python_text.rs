@@ -12,6 +12,31 @@ pub fn python_text(value: &Value) -> String {
     }
 }
 
+/// A number with so many significant digits, as Python's format `g` and C's `%g` write it.
+pub fn python_general(number: f64, digits: usize) -> String {
+    if !number.is_finite() {
+        return python_repr(number);
+    }
+    let digits = digits.max(1);
+    let scientific = format!("{number:.*e}", digits - 1);
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let trimmed = |text: &str| {
+        if text.contains('.') {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let most = i32::try_from(digits).unwrap_or(i32::MAX);
+    if exponent < -4 || exponent >= most {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{}e{sign}{:02}", trimmed(mantissa), exponent.abs());
+    }
+    let decimals = usize::try_from(most - 1 - exponent).unwrap_or(0);
+    trimmed(&format!("{number:.decimals$}"))
+}
+
 fn repr(value: &Value) -> String {
     match value {
         Value::Null => "None".to_owned(),
@@ -79,6 +104,25 @@ mod tests {
         ] {
             let value = parse(yaml, "").unwrap().to_value();
             assert_eq!(python_text(&value), expected, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn fractions_are_rounded_as_c_does() {
+        for (number, shown) in [
+            (1.0, "1"),
+            (0.1 + 0.2, "0.3"),
+            (123_456.789, "1.2346e+05"),
+            (12_345.678, "12346"),
+            (0.000_012_345_6, "1.2346e-05"),
+            (0.000_123_456, "0.00012346"),
+            (-0.5, "-0.5"),
+            (0.0, "0"),
+            (1e100, "1e+100"),
+            (99_999.9, "1e+05"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(python_general(number, 5), shown, "{number}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod dvc_tables;
 mod dvc_templates;
 mod dvc_values;
 mod environment;
+mod exp_show;
 mod experiments;
 mod faults;
 mod freeze;

@@ -21,7 +21,7 @@ use crate::paths::{read_if_there, remove};
 use crate::stage::{Index, Stage};
 use crate::{CommitId, Project, ProjectError};
 
-const DOCUMENTS: &str = ".ketch-environments";
+pub(crate) const DOCUMENTS: &str = ".ketch-environments";
 const RESULTS: &str = ".ketch-environments/results";
 
 /// The longest name of a stage in the name of a file, in bytes: with the rest it is below 255.

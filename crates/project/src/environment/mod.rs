@@ -43,5 +43,5 @@ pub use select::{
 };
 
 pub(crate) use elsewhere::of_stages as elsewhere_of_stages;
-pub(crate) use makers::Makers;
+pub(crate) use makers::{DOCUMENTS, Makers};
 pub(crate) use present::{Captured, Surveyor};

@@ -63,6 +63,19 @@ pub enum ExperimentError {
     #[error("the values make more than {most} experiments")]
     SweepTooLarge { most: usize },
 
+    #[error("no experiment has a metric or parameter `{name}`")]
+    UnknownColumn { name: String },
+
+    #[error("`{name}` may be any of {}", columns.join(", "))]
+    AmbiguousColumn { name: String, columns: Vec<String> },
+
+    #[error("`{pattern}` is no regular expression: {source}")]
+    ColumnPattern {
+        pattern: String,
+        #[source]
+        source: regex::Error,
+    },
+
     #[error("`{text}` does not set a parameter")]
     Override { text: String },
 
@@ -113,6 +126,11 @@ impl ExperimentError {
             }
             Self::WorkerNotStarted { .. } => {
                 "run what waits from here: `ketch exp run --run-all`".to_owned()
+            }
+            Self::UnknownColumn { .. } => "see the columns: `ketch exp show`".to_owned(),
+            Self::AmbiguousColumn { .. } => "name its file too: `FILE:NAME`".to_owned(),
+            Self::ColumnPattern { .. } => {
+                "write `\\` before what is meant as it is, as in `train\\.lr`".to_owned()
             }
             Self::SweepTooLarge { .. } => "queue it in parts".to_owned(),
             Self::Override { .. } => {

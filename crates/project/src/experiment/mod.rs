@@ -12,6 +12,7 @@ mod override_params;
 mod queue;
 mod run;
 mod share;
+mod show;
 mod sweep;
 mod workspace;
 
@@ -36,6 +37,12 @@ pub use run::{
     run_experiment, save_experiment,
 };
 pub use share::{ExchangeOptions, ExchangedExperiments, Runs, pull_experiments, push_experiments};
+pub use show::{
+    ColumnKind, CommitTime, Executor, ExperimentRange, ExperimentState, ExperimentTable,
+    FileValues, FirstColumns, HiddenExperiments, LocalExecutor, RowKind, ShowOptions,
+    ShownDependency, ShownOutput, SortOrder, StateData, StateError, TableColumn, TableOptions,
+    show_experiments,
+};
 pub use sweep::parameter_sweep;
 
 use crate::{CommitId, Project, ProjectError};
@@ -242,6 +249,21 @@ pub fn clean_experiments(project: &Project) -> Result<CleanedExperiments, Projec
         worktrees: apart::clear_leftovers(project)?,
         files: queue::clear_files(project)?,
     })
+}
+
+/// The commit of a revision or, where it is none, of the experiment of that name.
+pub(crate) fn resolve_revision(project: &Project, name: &str) -> Result<CommitId, ProjectError> {
+    let unknown = match project.git().resolve(name) {
+        Err(error @ ProjectError::UnknownRevision { .. }) => error,
+        resolved => return resolved,
+    };
+    match find(project, &known(project, None)?, name) {
+        Ok(experiment) => Ok(experiment.commit),
+        Err(ProjectError::Experiment(ExperimentError::Unknown {
+            suggestion: None, ..
+        })) => Err(unknown),
+        Err(error) => Err(error),
+    }
 }
 
 /// The branch or tag of each commit that has one.

@@ -13,7 +13,7 @@ use crate::ProjectError;
 mod objects;
 mod references;
 
-pub(crate) use objects::{EntryKind, ObjectReader};
+pub(crate) use objects::{CommitHeader, EntryKind, ObjectReader, TreeEntry};
 pub(crate) use references::{PushedRef, RefChange};
 
 /// The full id of a commit.

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::rc::Rc;
 
-use super::Git;
+use super::{CommitId, Git};
 use crate::ProjectError;
 
 /// Reads objects by any name that Git knows them by.
@@ -16,6 +16,16 @@ pub(crate) struct ObjectReader {
     answers: BufReader<ChildStdout>,
     /// By id: neighbouring commits share most of theirs.
     trees: HashMap<String, Rc<[TreeEntry]>>,
+}
+
+/// What a commit says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct CommitHeader {
+    pub(crate) tree: String,
+    /// The first one.
+    pub(crate) parent: Option<CommitId>,
+    /// When it was committed, in seconds since 1970.
+    pub(crate) time: i64,
 }
 
 /// One name in a tree.
@@ -38,7 +48,7 @@ impl ObjectReader {
     pub(crate) fn start(git: &Git) -> Result<Self, ProjectError> {
         let unavailable = |source| ProjectError::GitUnavailable { source };
         let mut child = git
-            .command(&["cat-file", "--batch"])
+            .command(&["cat-file", "--batch-command", "--buffer"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -60,7 +70,10 @@ impl ObjectReader {
         if name.contains('\n') {
             return Ok(None);
         }
-        writeln!(self.questions, "{name}").map_err(|error| broken(&error.to_string()))?;
+        // In one piece: each is a call of the system, and so is each answer.
+        let question = format!("contents {name}\nflush\n");
+        let asked = self.questions.write_all(question.as_bytes());
+        asked.map_err(|error| broken(&error.to_string()))?;
         let mut header = String::new();
         let read = self.answers.read_line(&mut header);
         read.map_err(|error| broken(&error.to_string()))?;
@@ -97,6 +110,34 @@ impl ObjectReader {
         self.trees.insert(id, Rc::clone(&entries));
         Ok(Some(entries))
     }
+
+    /// Where a commit comes from and when it was made; nothing where there is none of that name.
+    pub(crate) fn commit(&mut self, name: &str) -> Result<Option<CommitHeader>, ProjectError> {
+        let content = self.read(name)?;
+        Ok(content.map(|(_, content)| header(&String::from_utf8_lossy(&content))))
+    }
+}
+
+/// A commit's format: lines of a name, a space and a value, up to an empty one (gitformat, "commit").
+fn header(content: &str) -> CommitHeader {
+    let mut header = CommitHeader::default();
+    for line in content.lines().take_while(|line| !line.is_empty()) {
+        match line.split_once(' ') {
+            Some(("tree", id)) => id.clone_into(&mut header.tree),
+            Some(("parent", id)) if header.parent.is_none() => {
+                header.parent = CommitId::from_hex(id);
+            }
+            Some(("committer", value)) => {
+                // `Name <address> <seconds since 1970> <time zone>`
+                let seconds = value.rsplit(' ').nth(1);
+                header.time = seconds
+                    .and_then(|seconds| seconds.parse().ok())
+                    .unwrap_or(0);
+            }
+            _ => {}
+        }
+    }
+    header
 }
 
 impl Drop for ObjectReader {
@@ -155,6 +196,20 @@ fn broken(message: &str) -> ProjectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_commit_says_where_it_comes_from_and_when_it_was_made() {
+        let id = "1f".repeat(20);
+        let told = header(&format!(
+            "tree {}\nparent {id}\nparent {}\nauthor A B <a> 1 +0000\ncommitter A B <a b> 1700000000 +0100\n\nparent no\n",
+            "2".repeat(40),
+            "3".repeat(40)
+        ));
+        assert_eq!(told.parent, CommitId::from_hex(&id));
+        assert_eq!(told.time, 1_700_000_000);
+        assert_eq!(told.tree, "2".repeat(40));
+        assert_eq!(header("\ntree x"), CommitHeader::default());
+    }
 
     #[test]
     fn a_tree_says_kinds_names_and_ids() {

@@ -1,18 +1,17 @@
 //! Parameters and metrics of two revisions, key by key.
 
-mod state;
+pub(crate) mod state;
 
 use camino::Utf8PathBuf;
 use indexmap::{IndexMap, IndexSet};
-use ketch_dvc::params::python_text;
+use ketch_dvc::params::{python_general, python_text};
 use ketch_dvc::yaml::Value;
 use serde::{Serialize, Serializer};
 
+use crate::experiment::resolve_revision;
 use crate::snapshot::Blobs;
 use crate::{Project, ProjectError};
 use state::State;
-
-pub(crate) use state::collect_files;
 
 /// The revision that is the work tree.
 const WORKSPACE: &str = "workspace";
@@ -76,6 +75,16 @@ pub struct ValueChange {
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlainValue(Value);
 
+/// How many digits of a fraction are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rounding {
+    All,
+    /// So many behind the point.
+    Places(usize),
+    /// So many from the first that is not zero.
+    Significant(usize),
+}
+
 /// Something that could not be read at a revision.
 #[derive(Debug)]
 pub struct UnreadableValues {
@@ -105,7 +114,7 @@ pub fn value_diff(
     // Unknown revisions first: nothing is read in vain.
     let commits = revisions.map(|revision| {
         (revision != WORKSPACE)
-            .then(|| project.git().resolve(revision))
+            .then(|| resolve_revision(project, revision))
             .transpose()
     });
     let mut sides = Vec::new();
@@ -117,7 +126,7 @@ pub fn value_diff(
                 error,
             });
         };
-        let state = State::open(project, commit?, &blobs);
+        let state = State::open(project, commit?.as_ref(), &blobs);
         sides.push(match state {
             Ok(state) => state.values(options, &mut unreadable),
             Err(error) => {
@@ -231,12 +240,14 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
 }
 
 impl PlainValue {
-    /// As Python writes it, a fraction rounded to so many digits where that is asked for; none
-    /// where there is no value.
-    pub fn shown(&self, digits: Option<usize>) -> Option<String> {
-        match (&self.0, digits) {
+    /// As Python writes it, none where there is no value.
+    pub fn shown(&self, rounding: Rounding) -> Option<String> {
+        match (&self.0, rounding) {
             (Value::Null, _) => None,
-            (Value::Float(number), Some(digits)) => {
+            (Value::Float(number), Rounding::Significant(digits)) => {
+                Some(python_general(*number, digits))
+            }
+            (Value::Float(number), Rounding::Places(digits)) => {
                 let rounded = format!("{number:.digits$}").parse().unwrap_or(*number);
                 Some(python_text(&Value::Float(rounded)))
             }
@@ -269,7 +280,11 @@ mod tests {
     fn shown(old: &str, new: &str) -> Vec<String> {
         let [old, new] = [old, new].map(|text| parse(text, "").unwrap().to_value());
         let changes = compare(&old, &new, UnchangedValues::LeftOut);
-        let shown = |value: &PlainValue| value.shown(Some(3)).unwrap_or_else(|| "-".to_owned());
+        let shown = |value: &PlainValue| {
+            value
+                .shown(Rounding::Places(3))
+                .unwrap_or_else(|| "-".to_owned())
+        };
         changes
             .iter()
             .map(|(key, change)| {

@@ -1,6 +1,8 @@
 //! The values of one revision.
 
+use std::cell::OnceCell;
 use std::io::ErrorKind;
+use std::rc::Rc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use indexmap::{IndexMap, IndexSet};
@@ -18,40 +20,47 @@ use crate::{CommitId, Project, ProjectError};
 type Wanted = IndexMap<Utf8PathBuf, Option<Vec<String>>>;
 
 /// Files by path, each with what it says.
-pub(super) type Values = IndexMap<Utf8PathBuf, Value>;
+pub(crate) type Values = IndexMap<Utf8PathBuf, Value>;
 
 /// A revision of the project.
-pub(super) struct State<'p> {
+pub(crate) struct State<'p> {
     project: &'p Project,
-    commit: Option<CommitId>,
-    snapshot: Snapshot<'p>,
+    pub(crate) snapshot: Snapshot<'p>,
     /// Each with the folder that it is in.
-    pipelines: Vec<(Utf8PathBuf, PipelineFile)>,
-    recorded: Vec<Recorded>,
+    pub(crate) pipelines: Vec<(Utf8PathBuf, Rc<PipelineFile>)>,
+    /// Read when somebody asks: most values are in Git.
+    recorded: OnceCell<Vec<Recorded>>,
 }
 
 impl<'p> State<'p> {
     /// A commit, or the work tree.
-    pub(super) fn open(
+    pub(crate) fn open(
         project: &'p Project,
-        commit: Option<CommitId>,
+        commit: Option<&CommitId>,
         blobs: &Blobs,
     ) -> Result<Self, ProjectError> {
-        let snapshot = match &commit {
+        let snapshot = match commit {
             Some(commit) => Snapshot::of_commit(project, commit, blobs)?,
             None => Snapshot::of_workspace(project)?,
         };
         Ok(Self {
             project,
-            commit,
             pipelines: snapshot.pipelines()?,
-            recorded: snapshot.outputs()?,
             snapshot,
+            recorded: OnceCell::new(),
         })
     }
 
+    fn recorded(&self) -> Result<&[Recorded], ProjectError> {
+        if self.recorded.get().is_none() {
+            // Nobody else has set it: this is the only place.
+            let _ = self.recorded.set(self.snapshot.outputs()?);
+        }
+        Ok(self.recorded.get().map_or(&[], Vec::as_slice))
+    }
+
     /// What the wanted files say; what cannot be read is told of and left out.
-    pub(super) fn values(
+    pub(crate) fn values(
         &self,
         options: &ValueDiffOptions,
         unreadable: &mut dyn FnMut(Option<Utf8PathBuf>, ProjectError),
@@ -155,30 +164,12 @@ impl<'p> State<'p> {
 
     /// The files in a directory, or the file itself.
     fn expanded(&self, path: &Utf8Path) -> Vec<Utf8PathBuf> {
-        let mut files = IndexSet::new();
-        match &self.commit {
-            None => collect_files(self.project.root(), path, &mut files),
-            Some(commit) => {
-                let place = if path.as_str().is_empty() {
-                    "."
-                } else {
-                    path.as_str()
-                };
-                let listing = self.project.git().run(&[
-                    "ls-tree",
-                    "-r",
-                    "-z",
-                    "--name-only",
-                    commit.as_str(),
-                    "--",
-                    place,
-                ]);
-                let listing = listing.unwrap_or_default();
-                let paths = listing.split('\0').filter(|path| !path.is_empty());
-                files.extend(paths.map(Utf8PathBuf::from));
-            }
+        let mut files: IndexSet<Utf8PathBuf> =
+            self.snapshot.files_below(path).into_iter().collect();
+        if files.contains(path) {
+            return vec![path.to_owned()];
         }
-        for output in &self.recorded {
+        for output in self.recorded().unwrap_or_default() {
             let Some(id) = output.entry.md5.as_ref().filter(|id| id.is_directory()) else {
                 if output.path.starts_with(path) {
                     files.insert(output.path.clone());
@@ -212,7 +203,7 @@ impl<'p> State<'p> {
             ProjectError::Io(std::io::Error::new(ErrorKind::NotFound, message))
         };
         let around = |output: &&Recorded| path.starts_with(&output.path);
-        let output = self.recorded.iter().find(around).ok_or_else(missing)?;
+        let output = self.recorded()?.iter().find(around).ok_or_else(missing)?;
         let id = output.entry.md5.as_ref().ok_or_else(missing)?;
         let below = path.strip_prefix(&output.path).unwrap_or(path);
         let id = if id.is_directory() {
@@ -228,26 +219,6 @@ impl<'p> State<'p> {
         match fs_err::read_to_string(self.project.cache().object_path(&id)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(missing()),
             text => Ok(text?),
-        }
-    }
-}
-
-/// The files at or below a path of the work tree, relative to its root. What cannot be looked into has none.
-pub(crate) fn collect_files(root: &Utf8Path, path: &Utf8Path, files: &mut IndexSet<Utf8PathBuf>) {
-    let place = root.join(path);
-    if place.is_file() {
-        files.insert(path.to_owned());
-    }
-    let Ok(entries) = place.read_dir_utf8() else {
-        return;
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_owned()))
-        .collect();
-    names.sort();
-    for name in names {
-        if ![".git", ".dvc", ".ketch"].contains(&name.as_str()) {
-            collect_files(root, &path.join(&name), files);
         }
     }
 }
@@ -270,11 +241,29 @@ fn measured(value: &Value) -> Value {
     extract(value).unwrap_or_else(|| Value::Mapping(IndexMap::new()))
 }
 
-/// The named parameters; what is not there is left out.
+/// The named parameters, in the mappings that their dotted names say; what is not there is left out.
 fn named(document: &Value, keys: &[String]) -> Value {
-    let found = keys.iter().filter_map(|key| {
-        let value = params::lookup(document, key)?;
-        Some((Key::from(key.as_str()), value.clone()))
-    });
-    Value::Mapping(found.collect())
+    let mut root = IndexMap::new();
+    for key in keys {
+        if let Some(value) = params::lookup(document, key) {
+            let steps: Vec<&str> = key.split('.').collect();
+            put(&mut root, &steps, value.clone());
+        }
+    }
+    Value::Mapping(root)
+}
+
+fn put(entries: &mut IndexMap<Key, Value>, steps: &[&str], value: Value) {
+    match steps {
+        [] => {}
+        [last] => _ = entries.insert(Key::from(*last), value),
+        [step, rest @ ..] => {
+            let below = entries
+                .entry(Key::from(*step))
+                .or_insert_with(|| Value::Mapping(IndexMap::new()));
+            if let Value::Mapping(below) = below {
+                put(below, rest, value);
+            }
+        }
+    }
 }

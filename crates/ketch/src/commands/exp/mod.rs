@@ -3,12 +3,14 @@
 mod apply;
 mod branch;
 mod clean;
+mod diff;
 mod list;
 mod remove;
 mod rename;
 mod run;
 mod save;
 mod share;
+mod show;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 
@@ -34,6 +36,8 @@ pub(crate) struct ExpArgs {
 enum ExpCommand {
     Run(run::RunArgs),
     Save(save::SaveArgs),
+    Show(show::ShowArgs),
+    Diff(diff::DiffArgs),
     List(list::ListArgs),
     Apply(apply::ApplyArgs),
     Branch(branch::BranchArgs),
@@ -52,6 +56,8 @@ pub(super) fn run(
     match args.command {
         ExpCommand::Run(args) => run::run(args, settings, printer),
         ExpCommand::Save(args) => save::run(args, settings, printer),
+        ExpCommand::Show(args) => show::run(args, settings, printer),
+        ExpCommand::Diff(args) => diff::run(&args, settings, printer),
         ExpCommand::List(args) => list::run(args, settings, printer),
         ExpCommand::Apply(args) => apply::run(&args, settings, printer),
         ExpCommand::Branch(args) => branch::run(&args, settings, printer),

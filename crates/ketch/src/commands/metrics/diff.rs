@@ -1,12 +1,12 @@
 //! `ketch metrics diff`
 
 use clap::Args;
-use ketch_project::ComparedValues;
+use ketch_project::{ComparedValues, Rounding};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::value_diff::{ValueDiffArgs, Wording, compare};
+use crate::value_diff::{ChangeColumn, ValueDiffArgs, Wording, compare};
 
 /// Digits that DVC shows too.
 const DIGITS: usize = 5;
@@ -48,7 +48,8 @@ pub(super) fn run(
     let wording = Wording {
         column: "Metric",
         plural: "metrics",
-        digits: Some(digits),
+        rounding: Rounding::Places(digits),
+        change: ChangeColumn::Shown { otherwise: "-" },
     };
     compare(&both, ComparedValues::Metrics, &wording, settings, printer)
 }

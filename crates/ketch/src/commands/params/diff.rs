@@ -1,12 +1,12 @@
 //! `ketch params diff`
 
 use clap::Args;
-use ketch_project::ComparedValues;
+use ketch_project::{ComparedValues, Rounding};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
-use crate::value_diff::{ValueDiffArgs, Wording, compare};
+use crate::value_diff::{ChangeColumn, ValueDiffArgs, Wording, compare};
 
 /// Show which parameters differ between two revisions
 ///
@@ -36,7 +36,8 @@ pub(super) fn run(
     let wording = Wording {
         column: "Param",
         plural: "parameters",
-        digits: None,
+        rounding: Rounding::All,
+        change: ChangeColumn::LeftOut,
     };
     compare(&both, what, &wording, settings, printer)
 }

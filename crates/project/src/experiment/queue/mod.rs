@@ -12,7 +12,7 @@ pub use tasks::{
     KilledTasks, QueueOptions, QueuedRun, Signal, Task, TaskRemoval, TaskState, kill_tasks,
     queue_experiments, queue_tasks, remove_tasks, run_task, task_arguments, task_log,
 };
-pub(super) use tasks::{clear_files, waiting_names};
+pub(super) use tasks::{clear_files, log_of, tasks_with, waiting_names};
 pub use worker::{
     OwnProgram, QueueReporter, StartedWorker, StoppedWorker, WorkerOptions, Workers, queue_workers,
     start_worker, stop_worker, work_off_queue,

@@ -188,6 +188,14 @@ pub fn queue_experiments(
 /// Every task: what is at work first, then what waits in its order, what failed, and what did well
 /// and was not removed since. Takes no lock.
 pub fn queue_tasks(project: &Project) -> Result<Vec<Task>, ProjectError> {
+    tasks_with(project, &known(project, None)?)
+}
+
+/// [`queue_tasks`], where the experiments are known.
+pub(in super::super) fn tasks_with(
+    project: &Project,
+    experiments: &[Experiment],
+) -> Result<Vec<Task>, ProjectError> {
     let mut tasks = queued(project)?;
     tasks.extend(in_namespace(project, FAILED)?.into_iter().map(|mut task| {
         task.state = TaskState::Failed;
@@ -196,7 +204,7 @@ pub fn queue_tasks(project: &Project) -> Result<Vec<Task>, ProjectError> {
         task
     }));
     let taken: BTreeSet<String> = tasks.iter().map(|task| task.name.clone()).collect();
-    for experiment in known(project, None)? {
+    for experiment in experiments {
         if taken.contains(&experiment.name) {
             continue;
         }
@@ -208,8 +216,8 @@ pub fn queue_tasks(project: &Project) -> Result<Vec<Task>, ProjectError> {
         }
         tasks.extend(CommitId::from_hex(&outcome.task).map(|task| Task {
             task,
-            name: experiment.name,
-            baseline: experiment.baseline,
+            name: experiment.name.clone(),
+            baseline: experiment.baseline.clone(),
             created: outcome.created,
             state: TaskState::Success,
             error: None,
@@ -357,8 +365,12 @@ pub fn kill_tasks(
 /// Where the output of a task is, and the task, if it is known.
 pub fn task_log(project: &Project, name: &str) -> Result<(Task, Utf8PathBuf), ProjectError> {
     let task = find(queue_tasks(project)?, name)?;
-    let log = folder(project)?.join(format!("{}.log", task.name));
+    let log = log_of(project, &task);
     Ok((task, log))
+}
+
+pub(in super::super) fn log_of(project: &Project, task: &Task) -> Utf8PathBuf {
+    place(project).join(format!("{}.log", task.name))
 }
 
 /// Removes the files of tasks that are no more, and says how many.
@@ -421,11 +433,16 @@ pub(super) fn fail(project: &Project, task: &Task, why: &str) -> Result<(), Proj
     Ok(())
 }
 
-/// Where logs, locks and outcomes are.
+/// Where logs, locks and outcomes are, made if need be.
 pub(super) fn folder(project: &Project) -> Result<Utf8PathBuf, ProjectError> {
-    let folder = state_directory(project.main_root())?.join("queue");
+    state_directory(project.main_root())?;
+    let folder = place(project);
     fs_err::create_dir_all(&folder)?;
     Ok(folder)
+}
+
+fn place(project: &Project) -> Utf8PathBuf {
+    project.main_root().join(".ketch/queue")
 }
 
 /// The lock on a task, which is there while it is at work.
@@ -493,7 +510,7 @@ enum Occupation {
 }
 
 fn occupation(project: &Project, name: &str) -> Result<Occupation, ProjectError> {
-    let path = folder(project)?.join(format!("{name}.lock"));
+    let path = place(project).join(format!("{name}.lock"));
     let file = match fs_err::File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Occupation::Waits),
@@ -554,6 +571,6 @@ fn note(
 
 /// Nothing where there is none, or one that cannot be read: it only says more.
 fn outcome(project: &Project, name: &str) -> Option<Outcome> {
-    let path = folder(project).ok()?.join(format!("{name}.json"));
+    let path = place(project).join(format!("{name}.json"));
     serde_json::from_slice(&fs_err::read(path).ok()?).ok()
 }
