@@ -3,11 +3,8 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use ketch_testkit::peer;
-
 use crate::personality::Step::{Ends, Same, Write};
-use crate::personality::{Step, Twin, assert_same_answers, link};
-use crate::support::project;
+use crate::personality::{Step, Twin, assert_same_answers, twins};
 
 const RULES: &str = "*.tmp\n!keep.tmp\n# c\nlogs/\n/top\n*.tmp\nb.*\n!kept\n";
 
@@ -53,11 +50,9 @@ fn rules_are_named_as_dvc_names_them() {
 
 #[test]
 fn paths_come_from_standard_input() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     let answers = twins.each_ref().map(|twin| {
         assert_eq!(twin.run("init -q").code, Some(0));
         twin.project.write(".dvcignore", RULES);

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use ketch_testkit::{TestProject, peer};
+use ketch_testkit::TestProject;
 
-use crate::personality::{Step, Twin, assert_same_story, link};
+use crate::personality::{Step, Twin, assert_same_story, twins};
 use crate::support::{commit_all, project};
 
 use Step::{Commit, Ends, Files, Remove, Write};
@@ -79,12 +79,10 @@ fn source() -> TestProject {
 
 #[test]
 fn imports_are_committed_as_by_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::new) else {
         return;
     };
     let source = source();
-    let folder = project();
-    let [ours, theirs] = [link(&folder.root()), dvc].map(Twin::new);
     let same = |story: &[Step]| {
         assert_same_story(&ours, &theirs, story);
     };

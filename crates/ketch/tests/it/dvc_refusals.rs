@@ -1,8 +1,7 @@
 //! What DVC 3.67.1 refuses to track, and what it lets be missing.
 
 use crate::personality::Step::{Commit, Ends, Remove, Same, Write};
-use crate::personality::{Step, Twin, assert_same_story, files_of, link};
-use crate::support::project;
+use crate::personality::{Step, Twin, assert_same_story, files_of, twins};
 
 const STORY: &[Step] = &[
     Ends("init -q"),
@@ -45,11 +44,9 @@ const STORY: &[Step] = &[
 
 #[test]
 fn nothing_is_tracked_where_it_would_not_be_found() {
-    let Some(dvc) = ketch_testkit::peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     for twin in &twins {
         fs_err::os::unix::fs::symlink("data", twin.project.path("linked")).expect("a link");
     }

@@ -1,9 +1,7 @@
 //! Stages and imports that are left as they are, against DVC.
 
-use ketch_testkit::peer;
-
 use crate::personality::Step::{Ends, Same, Write};
-use crate::personality::{Step, Twin, assert_same_story, files_of, link};
+use crate::personality::{Step, Twin, assert_same_story, files_of, twins};
 use crate::support::project;
 
 /// As ruamel writes it, so that DVC changes nothing else either.
@@ -56,11 +54,9 @@ const STORY: &[Step] = &[
 
 #[test]
 fn frozen_stages_and_imports_are_as_with_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     for twin in &twins {
         twin.project.write("dvc.yaml", PIPELINE);
     }

@@ -1,9 +1,7 @@
 //! Projects without Git, as DVC has them with `init --no-scm`.
 
-use ketch_testkit::peer;
-
 use crate::personality::Step::{Ends, Lines, Remove, Same, Write};
-use crate::personality::{Step, Twin, assert_same_story, files_of, link};
+use crate::personality::{Step, Twin, assert_same_story, files_of, twins};
 use crate::support::project;
 
 const STORY: &[Step] = &[
@@ -70,12 +68,9 @@ const STORY: &[Step] = &[
 
 #[test]
 fn a_project_without_git_is_as_with_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::without_git) else {
         return;
     };
-    let folder = project();
-    let ours = Twin::without_git(link(&folder.root()));
-    let theirs = Twin::without_git(dvc);
     let compared = assert_same_story(&ours, &theirs, STORY);
     assert!(compared >= 40, "{compared}");
     assert_eq!(files_of(&ours), files_of(&theirs));
@@ -84,12 +79,9 @@ fn a_project_without_git_is_as_with_dvc() {
 /// Below the top of a Git repository: with and without it, and a project that gives Git up.
 #[test]
 fn below_a_git_repository_both_make_the_same_projects() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let ours = Twin::new(link(&folder.root()));
-    let theirs = Twin::new(dvc);
     let story = [
         Write("sub/f", "1\n"),
         Write("alone/f", "1\n"),
@@ -124,12 +116,9 @@ fn below_a_git_repository_both_make_the_same_projects() {
 /// keeps it.
 #[test]
 fn without_git_a_gitignore_hides_nothing() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::without_git) else {
         return;
     };
-    let folder = project();
-    let ours = Twin::without_git(link(&folder.root()));
-    let theirs = Twin::without_git(dvc);
     let story = [
         Ends("init --no-scm"),
         Write(".gitignore", "*.dvc\n/a\n"),
@@ -158,12 +147,9 @@ fn without_git_a_gitignore_hides_nothing() {
 /// Directories that Git knows nothing of are read as they are: a project with data, and files.
 #[test]
 fn data_is_got_out_of_directories_without_git() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let ours = Twin::new(link(&folder.root()));
-    let theirs = Twin::new(dvc);
     let story = [
         Ends("init -q"),
         Write("../plain/data/a", "1\n"),
@@ -223,12 +209,9 @@ fn data_is_got_out_of_directories_without_git() {
 /// The `.git` folder is gone: everything says so, but for what puts it right.
 #[test]
 fn a_project_whose_git_is_gone_can_be_told_to_do_without() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some([ours, theirs]) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let ours = Twin::new(link(&folder.root()));
-    let theirs = Twin::new(dvc);
     let story = [
         Ends("init"),
         Remove(".git"),

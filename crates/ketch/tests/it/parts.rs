@@ -1,15 +1,11 @@
 //! Parts of what is tracked: places in directories, small data, other commits; beside DVC 3.67.1.
 
-use ketch_testkit::peer;
-
-use crate::personality::{Twin, link};
+use crate::personality::{Twin, twins};
 use crate::support::{commit_all, project};
 
 /// Ours and DVC's, with a directory that was pushed.
-fn twins() -> Option<(ketch_testkit::TestProject, [Twin; 2])> {
-    let dvc = peer("dvc/bin/dvc")?;
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
+fn with_data() -> Option<[Twin; 2]> {
+    let twins = twins(Twin::new)?;
     for twin in &twins {
         succeed(twin, "init -q");
         twin.project.write("data/a", "1\n");
@@ -21,7 +17,7 @@ fn twins() -> Option<(ketch_testkit::TestProject, [Twin; 2])> {
         let store = twin.project.home().join("store");
         succeed(twin, &format!("remote add -q -d --local st {store}"));
     }
-    Some((folder, twins))
+    Some(twins)
 }
 
 fn succeed(twin: &Twin, line: &str) -> String {
@@ -59,7 +55,7 @@ fn remove(twin: &Twin, path: &str) {
 
 #[test]
 fn a_part_of_a_directory_comes_alone_as_with_dvc() {
-    let Some((_folder, twins)) = twins() else {
+    let Some(twins) = with_data() else {
         return;
     };
     let both = |line: &str| {
@@ -153,7 +149,7 @@ fn a_part_that_was_pushed_is_not_taken_for_the_whole() {
 
 #[test]
 fn data_of_other_commits_moves_as_with_dvc() {
-    let Some((_folder, twins)) = twins() else {
+    let Some(twins) = with_data() else {
         return;
     };
     for twin in &twins {
@@ -194,7 +190,7 @@ fn data_of_other_commits_moves_as_with_dvc() {
 
 #[test]
 fn only_what_is_small_is_fetched_as_with_dvc() {
-    let Some((_folder, twins)) = twins() else {
+    let Some(twins) = with_data() else {
         return;
     };
     for twin in &twins {
@@ -216,7 +212,7 @@ fn only_what_is_small_is_fetched_as_with_dvc() {
 
 #[test]
 fn what_commit_records_may_stay_unlinked_as_with_dvc() {
-    let Some((_folder, twins)) = twins() else {
+    let Some(twins) = with_data() else {
         return;
     };
     let links = twins.each_ref().map(|twin| {
@@ -236,7 +232,7 @@ fn what_commit_records_may_stay_unlinked_as_with_dvc() {
 
 #[test]
 fn a_project_may_lie_below_the_top_as_with_dvc() {
-    let Some((_folder, twins)) = twins() else {
+    let Some(twins) = with_data() else {
         return;
     };
     for twin in &twins {

@@ -290,6 +290,14 @@ impl Twin {
     }
 }
 
+/// Ours and DVC's; nothing without DVC.
+pub(crate) fn twins(make: fn(Utf8PathBuf) -> Twin) -> Option<[Twin; 2]> {
+    let theirs = make(peer("dvc/bin/dvc")?);
+    let mut ours = make(Utf8PathBuf::new());
+    ours.program = link(ours.project.root().parent().expect("a base"));
+    Some([ours, theirs])
+}
+
 pub(crate) fn link(folder: &Utf8Path) -> Utf8PathBuf {
     let link = folder.join("dvc");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ketch"), &link).expect("a link");
@@ -335,10 +343,8 @@ fn called_dvc_it_answers_as_dvc() {
 
 /// Tells a story to both, and how many answers were compared; nothing without DVC.
 pub(crate) fn assert_same_answers(story: &[Step]) -> Option<usize> {
-    let dvc = peer("dvc/bin/dvc")?;
-    let folder = project();
-    let ours = Twin::new(link(&folder.root()));
-    Some(assert_same_story(&ours, &Twin::new(dvc), story))
+    let [ours, theirs] = twins(Twin::new)?;
+    Some(assert_same_story(&ours, &theirs, story))
 }
 
 /// Does the same in both. Returns how many answers were compared.
@@ -473,11 +479,9 @@ fn hooks_work_whoever_installed_them() {
 /// One place of a tracked directory is added; the rest of its record stays, here or not.
 #[test]
 fn a_place_in_a_tracked_directory_is_added_as_dvc_does() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     let records = twins.each_ref().map(|twin| {
         let run = |line: &str| assert_eq!(twin.run(line).code, Some(0), "{line}");
         run("init -q");

@@ -1,8 +1,6 @@
 //! Hooks through the pre-commit tool: `install --use-pre-commit-tool`.
 
-use ketch_testkit::peer;
-
-use crate::personality::{Twin, link};
+use crate::personality::{Twin, twins};
 use crate::support::project;
 
 const FILE: &str = ".pre-commit-config.yaml";
@@ -21,11 +19,9 @@ const BEFORE: [Option<&str>; 7] = [
 
 #[test]
 fn the_configuration_is_written_as_dvc_writes_it() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     for before in BEFORE {
         let written = twins.each_ref().map(|twin| {
             let _ = twin.run("init");

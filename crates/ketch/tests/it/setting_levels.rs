@@ -3,7 +3,7 @@
 use camino::Utf8Path;
 use ketch_testkit::peer;
 
-use crate::personality::{Answer, Twin, link};
+use crate::personality::{Answer, Twin, link, twins};
 use crate::support::project;
 
 fn said(answer: &Answer) -> (Option<i32>, String) {
@@ -19,11 +19,9 @@ fn write(twin: &Twin, folder: &str, text: &str) {
 
 #[test]
 fn the_four_levels_are_read_and_written_as_by_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::new) else {
         return;
     };
-    let folder = project();
-    let twins = [Twin::new(link(&folder.root())), Twin::new(dvc)];
     for line in [
         // Outside of a project there are two levels.
         "config --system core.checksum_jobs 1",
@@ -108,14 +106,9 @@ fn settings_of_the_machine_count_in_every_project() {
 
 #[test]
 fn the_standard_folders_are_found_as_by_dvc() {
-    let Some(dvc) = peer("dvc/bin/dvc") else {
+    let Some(twins) = twins(Twin::without_git) else {
         return;
     };
-    let folder = project();
-    let twins = [
-        Twin::without_git(link(&folder.root())),
-        Twin::without_git(dvc),
-    ];
     let jobs = |number: u8| format!("[core]\n    checksum_jobs = {number}\n");
     for twin in &twins {
         for (folder, number) in [("a", 1), ("b", 2), (".config", 3), ("c", 4)] {
@@ -168,5 +161,28 @@ fn the_standard_folders_are_found_as_by_dvc() {
             })
         });
         assert_eq!(answers[0], answers[1], "{variables:?}");
+    }
+}
+
+/// Every variable that DVC's own list has is in ours.
+#[test]
+fn the_variables_of_dvc_are_all_told_of() {
+    let Some(dvc) = peer("dvc/bin/python") else {
+        return;
+    };
+    let script = "import dvc.env, dvc_studio_client.env\n\
+                  for module in (dvc.env, dvc_studio_client.env):\n    \
+                      print(*(name for name in vars(module) if name.startswith('DVC_')))\n";
+    let output = std::process::Command::new(dvc)
+        .args(["-c", script])
+        .output()
+        .expect("it runs");
+    let listed = String::from_utf8(output.stdout).expect("text");
+    let names: Vec<&str> = listed.split_whitespace().collect();
+    assert!(names.len() >= 22, "{output:?}", output = output.stderr);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/dvc-environment.md");
+    let page = fs_err::read_to_string(page).expect("the page");
+    for name in names {
+        assert!(page.contains(&format!("`{name}`")), "{name}");
     }
 }

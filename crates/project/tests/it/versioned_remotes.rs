@@ -301,13 +301,16 @@ fn a_second_remote_takes_over_and_loses_nothing() {
     assert_eq!(sandbox.read("new.txt.dvc"), before);
 }
 
+/// A project of ours, one of DVC's beside it, and where both push to; nothing where one is missing.
+pub(crate) fn beside_dvc() -> Option<(Sandbox, Sandbox, Dvc, Server)> {
+    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
+    let dvc = Dvc::find_with(&theirs, "s3")?;
+    Some((ours, theirs, dvc, Server::start()?))
+}
+
 #[test]
 fn dvc_and_ours_push_and_pull_the_same() {
-    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find_with(&theirs, "s3") else {
-        return;
-    };
-    let Some(server) = Server::start() else {
+    let Some((ours, theirs, dvc, server)) = beside_dvc() else {
         return;
     };
     for (sandbox, prefix) in [(&ours, "ours"), (&theirs, "theirs")] {

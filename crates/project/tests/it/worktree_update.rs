@@ -9,10 +9,9 @@ use ketch_project::{
 use ketch_store::Silent;
 
 use crate::import::refusal;
-use crate::interop::Dvc;
 use crate::sandbox::Sandbox;
 use crate::transfer::add_data;
-use crate::versioned_remotes::Server;
+use crate::versioned_remotes::{Server, beside_dvc};
 
 /// A file and two directories on the remote `wt`, one file that is only here, and one on a remote
 /// whose newest versions are nobody's work tree.
@@ -86,11 +85,7 @@ fn masked(sandbox: &Sandbox, file: &str) -> String {
 
 #[test]
 fn what_is_newest_on_a_worktree_remote_comes_as_with_dvc() {
-    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find_with(&theirs, "s3") else {
-        return;
-    };
-    let Some(server) = Server::start() else {
+    let Some((ours, theirs, dvc, server)) = beside_dvc() else {
         return;
     };
     for (sandbox, prefix) in [(&ours, "ours"), (&theirs, "theirs")] {
@@ -173,11 +168,7 @@ fn what_is_newest_on_a_worktree_remote_comes_as_with_dvc() {
 /// What a stage makes, somebody has made better elsewhere.
 #[test]
 fn outputs_of_stages_come_as_with_dvc() {
-    let (ours, theirs) = (Sandbox::new(), Sandbox::new());
-    let Some(dvc) = Dvc::find_with(&theirs, "s3") else {
-        return;
-    };
-    let Some(server) = Server::start() else {
+    let Some((ours, theirs, dvc, server)) = beside_dvc() else {
         return;
     };
     for (sandbox, prefix) in [(&ours, "ours"), (&theirs, "theirs")] {

@@ -530,3 +530,17 @@ fn a_remote_that_cannot_be_written_says_which_object() {
         format!("remote `here`: cannot write `{}`", one.cache_path())
     );
 }
+
+/// Whether the server let nobody in.
+pub(crate) fn is_denied(error: &RemoteError) {
+    assert!(
+        matches!(
+            error,
+            RemoteError::Failed {
+                kind: FailureKind::Denied,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+}

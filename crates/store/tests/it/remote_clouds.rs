@@ -12,7 +12,7 @@ use ketch_store::remote::{
 use ketch_testkit::{AZURE_KEY, AzureVersions, Generations, GoogleStorage, peer};
 
 use crate::Sandbox;
-use crate::remote::{conformance, removal, removal_together, round_trip};
+use crate::remote::{conformance, is_denied, removal, removal_together, round_trip};
 
 /// A program that serves on a port until the end of the test.
 pub(crate) struct Running {
@@ -226,19 +226,6 @@ fn azure_keeps_every_version() {
 
     let remote = open_remote(&at("azure://plain", by_key)).unwrap();
     says_that_nothing_is_kept(&*remote);
-}
-
-fn is_denied(error: &RemoteError) {
-    assert!(
-        matches!(
-            error,
-            RemoteError::Failed {
-                kind: FailureKind::Denied,
-                ..
-            }
-        ),
-        "{error:?}"
-    );
 }
 
 /// Where a container keeps no versions.
