@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::Config;
 use ketch_store::write_atomically;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::paths::remove;
 use crate::project::canonical;
@@ -27,6 +28,7 @@ pub fn create_worktree(
 ) -> Result<Worktree, ProjectError> {
     let path = place(project, name)?;
     let commit = project.git().resolve(revision)?;
+    let _changing = Changing::begin(project)?;
     discard(project, &path)?;
     project.git().add_worktree(&path, &commit)?;
 
@@ -50,7 +52,22 @@ pub fn create_worktree(
 
 /// Removes the work tree `.ketch/worktrees/NAME`, with all that is in it.
 pub fn remove_worktree(project: &Project, name: &str) -> Result<(), ProjectError> {
-    discard(project, &place(project, name)?)
+    let path = place(project, name)?;
+    let _changing = Changing::begin(project)?;
+    discard(project, &path)
+}
+
+/// Held while Git's list of work trees is changed: `git worktree prune` takes away what another
+/// `git worktree add` has begun.
+struct Changing(#[expect(dead_code, reason = "the lock is gone when it is closed")] fs_err::File);
+
+impl Changing {
+    fn begin(project: &Project) -> Result<Self, ProjectError> {
+        let state = crate::project::state_directory(project.main_root())?;
+        let file = fs_err::File::create(state.join("worktrees.lock"))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(std::io::Error::from)?;
+        Ok(Self(file))
+    }
 }
 
 fn place(project: &Project, name: &str) -> Result<Utf8PathBuf, ProjectError> {

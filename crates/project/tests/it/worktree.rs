@@ -122,3 +122,20 @@ fn names_and_revisions_are_checked() {
         "{error}"
     );
 }
+
+#[test]
+fn several_are_made_and_removed_at_once() {
+    let sandbox = project();
+    std::thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            let project = sandbox.open();
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    let worktree = create_worktree(&project, name, "HEAD").unwrap();
+                    assert!(worktree.path.join("dvc.yaml").exists());
+                    remove_worktree(&project, name).unwrap();
+                }
+            });
+        }
+    });
+}
