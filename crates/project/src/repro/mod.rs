@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use crate::change::Change;
 use crate::environment::{Makers, Surveyor, elsewhere_of_stages};
+use crate::executor::Local;
 use crate::graph::StageGraph;
 use crate::stage::Index;
 use crate::{
@@ -250,6 +251,7 @@ pub fn repro(
     }
     let job = schedule::Job {
         project,
+        executor: &Local,
         index: &index,
         graph: &graph,
         options,

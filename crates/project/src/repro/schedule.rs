@@ -17,6 +17,7 @@ use super::{
     Force, OnFailure, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult,
 };
 use crate::environment::Surveyor;
+use crate::executor::Executor;
 use crate::graph::StageGraph;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -28,6 +29,8 @@ pub(super) struct Job<'a> {
     pub(super) index: &'a Index,
     pub(super) graph: &'a StageGraph,
     pub(super) options: &'a ReproOptions,
+    /// Runs the commands.
+    pub(super) executor: &'a dyn Executor,
     /// Finds out what stages run in, where that is recorded.
     pub(super) surveyor: Option<&'a Surveyor<'a>>,
     pub(super) reporter: &'a dyn ReproReporter,
@@ -245,8 +248,9 @@ impl<'a> Run<'a> {
                 self.take(step);
                 self.running += 1;
                 let sender = sender.clone();
+                let executor = self.job.executor;
                 scope.spawn(move || {
-                    let result = prepared.run();
+                    let result = prepared.run(executor);
                     // Nobody listens only if the run is over.
                     _ = sender.send(Ended {
                         step,

@@ -10,9 +10,9 @@ use ketch_store::{PathLock, RepoLock, Reporter, write_atomically};
 use super::schedule::Job;
 use super::{EarlierRuns, MissingData, ReproReport, Saving, StageOutcome, StageResult};
 use crate::change::{Change, FileState, Inspection, inspect, shown};
-use crate::command::{self, Surroundings};
 use crate::content::{self, is_cached, restore, save_as};
 use crate::environment::{Captured, Makers};
+use crate::executor::{Executor, Task};
 use crate::stage::{Stage, read_lock};
 use crate::transfer::fetch;
 use crate::versioned::keep_versions;
@@ -53,21 +53,17 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs the commands, without any lock of the project.
-    pub(super) fn run(&self) -> Result<(), ProjectError> {
+    pub(super) fn run(&self, executor: &dyn Executor) -> Result<(), ProjectError> {
         let Work { job, stage, .. } = self.work;
         if stage.spec.frozen {
             return Ok(());
         }
-        let surroundings = Surroundings {
-            stage: &stage.address,
-            directory: &stage.directory,
-            root: job.project.root(),
-            virtual_environment: job.project.virtual_environment(),
+        executor.run(&Task {
+            project: job.project,
+            stage,
             variables: &job.options.environment,
             log: &self.log,
-        };
-        command::run(&stage.spec.commands_to_run(), &surroundings, &mut |line| {
-            job.reporter.stage_line(&stage.address, line);
+            reporter: job.reporter,
         })
     }
 
