@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use ketch_control::ControlError;
 use ketch_dvc::FormatError;
-use ketch_project::{ImportError, ProjectError};
+use ketch_project::{ExecutorError, ImportError, ProjectError};
 use ketch_server::ServerError;
 use ketch_serving::ServingError;
 use ketch_store::StoreError;
@@ -460,9 +460,14 @@ fn of_project(error: &ProjectError) -> ExitStatus {
     match error {
         ProjectError::Io(error) => of_io(error),
         ProjectError::Store(error) => of_store(error),
-        ProjectError::GitUnavailable { .. } | ProjectError::StageNotStarted { .. } => {
-            ExitStatus::System
-        }
+        ProjectError::GitUnavailable { .. }
+        | ProjectError::StageNotStarted { .. }
+        | ProjectError::Executor(
+            ExecutorError::NoSlurm { .. }
+            | ExecutorError::Call { .. }
+            | ExecutorError::Silent { .. }
+            | ExecutorError::Attempts { .. },
+        ) => ExitStatus::System,
         _ => ExitStatus::Failure,
     }
 }

@@ -160,6 +160,10 @@ impl ReproReporter for StageProgress {
         ));
     }
 
+    fn stage_note(&self, stage: &str, note: &str) {
+        self.printer.note(format_args!("{}: {note}", stage.bold()));
+    }
+
     fn stage_finished(&self, result: &StageResult) {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = started

@@ -43,6 +43,14 @@ impl StopSignals {
         });
     }
 
+    /// Does something at the first of them, in a thread; another one ends the program at once.
+    pub(crate) fn then(self, act: impl FnOnce() + Send + 'static) {
+        std::thread::spawn(move || {
+            self.wait();
+            act();
+        });
+    }
+
     fn next(&mut self) {
         let Self {
             runtime,

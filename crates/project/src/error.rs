@@ -278,6 +278,11 @@ pub enum ProjectError {
 
     #[error("`{command}` failed:\n{output}")]
     InstallFailed { command: String, output: String },
+
+    /// Where commands run, and how that failed.
+    #[error(transparent)]
+    Executor(#[from] crate::ExecutorError),
+
     /// A stage that cannot be written as it was asked for.
     #[error(transparent)]
     NewStage(#[from] crate::NewStageError),
@@ -310,6 +315,7 @@ impl ProjectError {
             Self::Format(error) => return error.hint().map(str::to_owned),
             Self::Import(error) => return error.hint(),
             Self::NewStage(error) => error.hint(),
+            Self::Executor(error) => return error.hint(),
             Self::Config { hint, .. } => return hint.clone(),
             Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
             Self::NotAGitRepository { .. } => {

@@ -82,9 +82,9 @@ pub use checkout::{
 pub use choose_targets::{Below, Names, TargetChoice, Upstream, choose_targets, matches_pattern};
 pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{
-    Beats, ConfigWarning, EnvironmentConfig, GateConfig, Goal, LifecycleConfig, MetricConfig,
-    ModelConfig, MonitorConfig, PipelineConfig, ProjectConfig, RemoteConfig, RemoteLayout,
-    RetrainConfig, RolloutConfig, RowWindow,
+    Beats, ConfigWarning, EnvironmentConfig, ExecutorConfig, GateConfig, Goal, LifecycleConfig,
+    MetricConfig, ModelConfig, MonitorConfig, PipelineConfig, ProjectConfig, RemoteConfig,
+    RemoteLayout, RetrainConfig, RolloutConfig, RowWindow, SlurmAsks, SlurmConfig,
 };
 pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, Strangers, data_status};
 pub use destroy::{Destruction, destroy};
@@ -102,6 +102,7 @@ pub use environment::{
     capture_environment, diff_environments, made_elsewhere,
 };
 pub use error::{ProjectError, StageFailure};
+pub use executor::{EXECUTORS, ExecutorError, ExecutorKind, Interrupt};
 pub use experiment::{
     AppliedExperiment, BaselineExperiments, BranchedExperiment, CleanedExperiments, ColumnKind,
     CommitTime, ExchangeOptions, ExchangedExperiments, Executor, Experiment, ExperimentChoice,

@@ -24,6 +24,7 @@ mod output;
 mod peer;
 mod project;
 mod seaweed;
+mod slurm;
 mod web_server;
 
 pub use azure::{AZURE_KEY, AzureVersions};
@@ -36,4 +37,5 @@ pub use output::CommandOutput;
 pub use peer::peer;
 pub use project::TestProject;
 pub use seaweed::SeaweedFs;
+pub use slurm::SlurmCluster;
 pub use web_server::WebServer;

@@ -4,10 +4,11 @@ use std::num::NonZeroUsize;
 
 use camino::Utf8Path;
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use ketch_project::{
-    EarlierRuns, Elsewhere, Force, Metrics, MissingData, Names, OnFailure, Project, ProjectError,
-    Reach, ReproMode, ReproOptions, ReproReport, Saving, StageOutcome, StageResult,
-    TransferSelection, fetch_runs, metrics, repro,
+    EXECUTORS, EarlierRuns, Elsewhere, ExecutorKind, Force, Metrics, MissingData, Names, OnFailure,
+    Project, ProjectError, Reach, ReproMode, ReproOptions, ReproReport, Saving, StageOutcome,
+    StageResult, TransferSelection, fetch_runs, metrics, repro,
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::progress::{FileProgress, StageProgress, outcome_text, reasons};
 use crate::settings::Settings;
+use crate::signals::StopSignals;
 use crate::workspace::{open_project, remote_choice, target};
 
 /// Bring the pipeline up to date
@@ -43,9 +45,14 @@ pub(crate) struct ReproArgs {
     #[arg(short, long)]
     force: bool,
 
-    /// Stages that run at once [default: `pipeline.jobs` in ketch.toml, or 1]
+    /// Stages that run at once [default: `pipeline.jobs` in ketch.toml, or 1; 16 on Slurm]
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<NonZeroUsize>,
+
+    /// Where the stages run: `slurm` makes each one a batch job [default: `executor.use` in
+    /// ketch.toml, or local]
+    #[arg(long, value_name = "EXECUTOR", value_parser = executors())]
+    executor: Option<String>,
 
     /// Ask before each stage that runs
     #[arg(short, long)]
@@ -155,7 +162,7 @@ pub(super) fn run(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let (options, progress) = args.prepare(&project, settings, printer);
+    let (options, progress) = args.prepare(&project, settings, printer)?;
     let report = repro(&project, &options, &progress)?;
     drop(progress);
     if options.mode == ReproMode::DryRun {
@@ -215,7 +222,7 @@ impl ReproArgs {
         project: &Project,
         settings: &Settings,
         printer: &Printer,
-    ) -> (ReproOptions, StageProgress) {
+    ) -> Result<(ReproOptions, StageProgress), CommandError> {
         let from = TransferSelection {
             remote: remote_choice(settings, None, None),
             ..TransferSelection::default()
@@ -230,11 +237,21 @@ impl ReproArgs {
         }
         let progress = StageProgress::new(printer).asking(self.interactive);
         let mut options = options(self, project, settings, from);
+        if options.mode == ReproMode::Run
+            && options.executor.unwrap_or(project.config().executor.kind) != ExecutorKind::Local
+        {
+            // Commands on this machine end with ketch; jobs elsewhere have to be cancelled.
+            let (interrupt, printer) = (options.interrupt.clone(), printer.clone());
+            StopSignals::catch()?.then(move || {
+                interrupt.raise();
+                printer.note("stopping, jobs are cancelled; once more to leave them alone");
+            });
+        }
         // DVC's files only, where somebody called DVC.
         if !printer.speaks_dvc() {
             options.circumstances = Some(settings.circumstances.clone());
         }
-        (options, progress)
+        Ok((options, progress))
     }
 }
 
@@ -262,6 +279,7 @@ fn options(
         } else {
             ReproMode::Run
         },
+        executor: args.executor.as_deref().and_then(executor_named),
         jobs: args.jobs,
         on_failure: match (args.keep_going, args.ignore_errors) {
             (true, _) => OnFailure::KeepGoing,
@@ -298,6 +316,15 @@ fn targets(named: Vec<String>, project: &Project, settings: &Settings) -> Vec<St
         targets.push(here);
     }
     targets
+}
+
+fn executors() -> PossibleValuesParser {
+    PossibleValuesParser::new(EXECUTORS.map(|(name, _)| name))
+}
+
+fn executor_named(wanted: &str) -> Option<ExecutorKind> {
+    let mut known = EXECUTORS.iter();
+    known.find_map(|(name, kind)| (*name == wanted).then_some(*kind))
 }
 
 /// Tells of results that were made elsewhere.

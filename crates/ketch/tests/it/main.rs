@@ -43,6 +43,7 @@ mod queue;
 mod recipes;
 mod registry;
 mod setting_levels;
+mod slurm;
 mod support;
 mod sweep;
 mod transfer;

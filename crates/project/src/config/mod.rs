@@ -1,11 +1,13 @@
 //! `ketch.toml`: what DVC's closed formats have no place for.
 
+mod executor;
 mod model;
 mod pipeline;
 mod reader;
 mod remote;
 mod settings;
 
+pub use executor::{ExecutorConfig, SlurmAsks, SlurmConfig};
 pub use model::{
     Beats, GateConfig, Goal, MetricConfig, ModelConfig, MonitorConfig, RetrainConfig,
     RolloutConfig, RowWindow,

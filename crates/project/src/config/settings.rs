@@ -4,7 +4,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 use super::reader::{Document, TableReader};
-use super::{ModelConfig, PipelineConfig, RemoteConfig};
+use super::{ExecutorConfig, ModelConfig, PipelineConfig, RemoteConfig};
 use crate::ProjectError;
 
 /// The content of `ketch.toml`. Every table is optional.
@@ -16,6 +16,8 @@ pub struct ProjectConfig {
     pub environment: EnvironmentConfig,
     /// `[pipeline]`
     pub pipeline: PipelineConfig,
+    /// `[executor]`
+    pub executor: ExecutorConfig,
     /// `[model.NAME]`, by name
     pub model: IndexMap<String, ModelConfig>,
     /// `[remote.NAME]`, by name
@@ -82,6 +84,7 @@ impl Default for ProjectConfig {
             lifecycle: LifecycleConfig::default(),
             environment: EnvironmentConfig::default(),
             pipeline: PipelineConfig::default(),
+            executor: ExecutorConfig::default(),
             model: IndexMap::new(),
             remote: IndexMap::new(),
             warnings: Vec::new(),
@@ -124,6 +127,9 @@ impl ProjectConfig {
         let reader = top.table(&document, "pipeline")?;
         let pipeline = PipelineConfig::read(reader, &mut document)?;
 
+        let reader = top.table(&document, "executor")?;
+        let executor = ExecutorConfig::read(reader, &mut document)?;
+
         let mut model = IndexMap::new();
         for (name, reader) in top.tables(&document, "model")? {
             model.insert(name, ModelConfig::read(reader, &mut document)?);
@@ -137,6 +143,7 @@ impl ProjectConfig {
             lifecycle,
             environment,
             pipeline,
+            executor,
             model,
             remote,
             warnings: document.warnings,
@@ -157,6 +164,7 @@ impl ProjectConfig {
 mod tests {
     use super::super::{Beats, Goal, RemoteLayout};
     use super::*;
+    use crate::ExecutorKind;
 
     const FULL: &str = r#"
 [lifecycle]
@@ -220,6 +228,21 @@ layout = "chunked"
     }
 
     #[test]
+    fn reads_where_stages_run() {
+        let text = "[executor]\nuse = \"slurm\"\n[executor.slurm]\npartition = \"long\"\ncpus = 2\nattempts = 5\n[executor.slurm.stage.fit]\ntime = \"2:00:00\"\nmemory = \"8G\"\ngpus = 1\narguments = [\"--qos=high\"]\n";
+        let config = parse(text).unwrap();
+        assert_eq!(config.warnings, []);
+        let executor = config.executor;
+        assert_eq!(executor.kind, ExecutorKind::Slurm);
+        assert_eq!(executor.slurm.attempts.get(), 5);
+        assert_eq!(executor.slurm.call_timeout.get(), 20);
+        assert_eq!(executor.slurm.every.partition.as_deref(), Some("long"));
+        let fit = &executor.slurm.stage["fit"];
+        assert_eq!((fit.gpus, fit.memory.as_deref()), (Some(1), Some("8G")));
+        assert_eq!(fit.arguments, ["--qos=high"]);
+    }
+
+    #[test]
     fn unknown_keys_warn_with_their_place() {
         let text = format!("{FULL}\n[model.rain.monitr]\nx = 1\n[enviroment]\n");
         let config = parse(&text).unwrap();
@@ -277,6 +300,18 @@ layout = "chunked"
             (
                 "[remote]\nlayout = \"chunked\"\n".to_owned(),
                 "ketch.toml:2:10: `remote.layout` must be a table, but is of type string",
+            ),
+            (
+                "[executor]\nuse = \"slrum\"\n".to_owned(),
+                "ketch.toml:2:7: `executor.use` is `slrum`, but can only be `local` or `slurm`",
+            ),
+            (
+                "[executor.slurm]\nattempts = 0\n".to_owned(),
+                "ketch.toml:2:12: `executor.slurm.attempts` must be a whole number from 1 up",
+            ),
+            (
+                "[executor.slurm.stage.fit]\nmemory = 8\n".to_owned(),
+                "ketch.toml:2:10: `executor.slurm.stage.fit.memory` must be text, but is of type integer",
             ),
             (
                 "[model.m]\nartifact = \"../m\"\n".to_owned(),

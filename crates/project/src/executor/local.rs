@@ -13,7 +13,7 @@ use super::{Executor, Task};
 use crate::ProjectError;
 
 /// Runs commands in the work tree.
-pub(crate) struct Local;
+pub(super) struct Local;
 
 /// Becomes the user's shell with the command `$1`, `$2` in front of the `PATH`.
 ///
@@ -33,7 +33,10 @@ esac
     };
 }
 
-/// Runs as `/bin/sh -c LAUNCHER sh COMMAND [DIRECTORY FOR PATH]`.
+/// `/bin/sh -c SHELL sh COMMAND [DIRECTORY FOR PATH]` runs a command as all executors do.
+pub(super) const SHELL: &str = shell!();
+
+/// The same, watched.
 ///
 /// The guard ends the whole process group when the pipe on standard input closes without a word,
 /// which is what happens when ketch dies: a half-dead run must not go on writing outputs. It is a
@@ -69,6 +72,10 @@ impl Executor for Local {
             }
         }
         Ok(())
+    }
+
+    fn usual_jobs(&self) -> usize {
+        1
     }
 }
 

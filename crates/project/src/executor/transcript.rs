@@ -49,6 +49,12 @@ impl<'a> Transcript<'a> {
         self.reporter.stage_line(self.stage, line);
     }
 
+    /// Something happened to it that no command wrote.
+    pub(super) fn note(&mut self, note: &str) {
+        let _ = writeln!(self.log, "# {note}");
+        self.reporter.stage_note(self.stage, note);
+    }
+
     /// The error for a command that failed; `code` is how it ended, if not by a signal.
     pub(super) fn failure(self, command: &str, status: String, code: Option<i32>) -> ProjectError {
         ProjectError::StageFailed(Box::new(StageFailure {

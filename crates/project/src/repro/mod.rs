@@ -14,12 +14,11 @@ use serde::Serialize;
 
 use crate::change::Change;
 use crate::environment::{Makers, Surveyor, elsewhere_of_stages};
-use crate::executor::Local;
 use crate::graph::StageGraph;
 use crate::stage::Index;
 use crate::{
-    Circumstances, Elsewhere, Names, Project, ProjectError, RecordOptions, TransferSelection,
-    record,
+    Circumstances, Elsewhere, ExecutorKind, Interrupt, Names, Project, ProjectError, RecordOptions,
+    TransferSelection, executor, record,
 };
 
 /// What to bring up to date, and how.
@@ -31,7 +30,10 @@ pub struct ReproOptions {
     pub reach: Reach,
     pub force: Force,
     pub mode: ReproMode,
-    /// How many stages run at once; what `ketch.toml` says if not given, else one.
+    /// Where the commands run; what `ketch.toml` says if not given, else here.
+    pub executor: Option<ExecutorKind>,
+    /// How many stages run at once; what `ketch.toml` says if not given, else what is usual where
+    /// they run: one here.
     pub jobs: Option<NonZeroUsize>,
     pub on_failure: OnFailure,
     pub missing: MissingData,
@@ -45,6 +47,8 @@ pub struct ReproOptions {
     pub circumstances: Option<Circumstances>,
     /// Where the logs of the stages go; `.ketch/logs` if not given.
     pub logs: Option<Utf8PathBuf>,
+    /// Stops what runs elsewhere; commands on this machine end with the process by themselves.
+    pub interrupt: Interrupt,
 }
 
 /// Which stages belong to the targets.
@@ -139,6 +143,9 @@ pub trait ReproReporter: Send + Sync {
     /// Its command wrote a line, to its standard output or error. Comes from several threads where
     /// several stages run.
     fn stage_line(&self, _stage: &str, _line: &str) {}
+
+    /// Something happened to it that is none of its output: its node failed, it waits.
+    fn stage_note(&self, _stage: &str, _note: &str) {}
 
     /// A stage is dealt with.
     fn stage_finished(&self, _result: &StageResult) {}
@@ -249,9 +256,10 @@ pub fn repro(
             steps = plan::steps(project, &index, &graph, options)?;
         }
     }
+    let executor = executor::open(project, options);
     let job = schedule::Job {
         project,
-        executor: &Local,
+        executor: &*executor,
         index: &index,
         graph: &graph,
         options,

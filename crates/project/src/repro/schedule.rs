@@ -17,7 +17,7 @@ use super::{
     Force, OnFailure, ReproOptions, ReproReport, ReproReporter, StageOutcome, StageResult,
 };
 use crate::environment::Surveyor;
-use crate::executor::Executor;
+use crate::executor::{Executor, ExecutorError};
 use crate::graph::StageGraph;
 use crate::stage::{Index, Stage};
 use crate::{Project, ProjectError};
@@ -111,9 +111,13 @@ impl<'a> Job<'a> {
             running: 0,
             used: BTreeMap::new(),
         };
-        scope(|scope| run.drive(scope, lock))?;
+        let driven = scope(|scope| run.drive(scope, lock));
+        self.executor.close();
+        driven?;
+        let is_left = self.executor.is_stopped() && run.states.contains(&State::Waiting);
         match run.first_failure {
             Some(error) => Err(error),
+            None if is_left => Err(ExecutorError::Interrupted.into()),
             None => Ok(ReproReport {
                 stages: run.results.into_iter().flatten().collect(),
                 failures: run.failures,
@@ -145,9 +149,9 @@ impl<'a> Job<'a> {
     }
 
     fn jobs(&self) -> usize {
-        let one = NonZeroUsize::MIN;
         let pipeline = &self.project.config().pipeline;
-        self.options.jobs.or(pipeline.jobs).unwrap_or(one).get()
+        let wanted = self.options.jobs.or(pipeline.jobs);
+        wanted.map_or_else(|| self.executor.usual_jobs(), NonZeroUsize::get)
     }
 }
 
@@ -184,7 +188,7 @@ impl<'a> Run<'a> {
 
     /// The first stage of the plan that can begin.
     fn next(&self) -> Option<usize> {
-        if self.first_failure.is_some() {
+        if self.first_failure.is_some() || self.job.executor.is_stopped() {
             return None;
         }
         (0..self.steps.len()).find(|step| {

@@ -60,7 +60,9 @@ impl<'a> Prepared<'a> {
         }
         executor.run(&Task {
             project: job.project,
+            index: job.index,
             stage,
+            inputs: &self.inspection.now,
             variables: &job.options.environment,
             log: &self.log,
             reporter: job.reporter,

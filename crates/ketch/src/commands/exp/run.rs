@@ -110,7 +110,7 @@ pub(super) fn run(
         ExperimentPlace::Here
     };
     let existing = existing(args.repro.is_forced());
-    let (repro, progress) = args.repro.prepare(&project, settings, printer);
+    let (repro, progress) = args.repro.prepare(&project, settings, printer)?;
     let options = ExperimentOptions {
         name: args.name,
         existing,

@@ -30,7 +30,7 @@ pub(super) fn run(
             args.task
         ))
     })?;
-    let (repro, progress) = repro.prepare(&project, settings, printer);
+    let (repro, progress) = repro.prepare(&project, settings, printer)?;
     let run = QueuedRun {
         repro,
         seed: seed(),
