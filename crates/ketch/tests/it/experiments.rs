@@ -152,6 +152,29 @@ fn a_run_apart_leaves_the_work_tree_alone() {
     assert_eq!(project.read("metrics.yaml"), "acc: 6 # mine\n");
 }
 
+/// Git tells by an index's own time which files it must read although their times did not change.
+#[test]
+fn an_edit_in_the_second_of_the_commit_is_not_overlooked() {
+    let until_the_next_second = || {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap();
+        // The clock of file systems is a few milliseconds behind.
+        sleep(Duration::from_secs(now.as_secs() + 1) - now + Duration::from_millis(30));
+    };
+    let project = trained();
+    until_the_next_second();
+    project.write("params.yaml", "lr: 2 # rate\n");
+    let _ = project.git(["commit", "-qam", "two"]).success();
+    project.write("params.yaml", "lr: 3 # mine\n");
+    until_the_next_second();
+
+    let report = json(project.ketch(["exp", "save", "-f", "-n", "kept", "--json"]));
+    let commit = report["commit"].as_str().expect("an id");
+    let kept = project.git(["show", &format!("{commit}:params.yaml")]);
+    assert_eq!(kept.stdout, "lr: 3 # mine\n");
+}
+
 #[test]
 fn what_apply_overwrites_has_a_way_back() {
     let project = trained();

@@ -58,6 +58,11 @@ impl Git {
         let users = self.directory.join(users);
         if users.exists() {
             fs_err::copy(&users, index)?;
+            // By the index's own time Git knows which files changed too soon after they were staged
+            // for their times to tell. A later one would have it overlook what the user edited.
+            let written = fs_err::metadata(&users)?.modified()?;
+            let copy = fs_err::OpenOptions::new().write(true).open(index)?;
+            copy.file().set_modified(written)?;
         }
         Ok(Self {
             index: Some(index.to_owned()),
