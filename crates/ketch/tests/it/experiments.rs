@@ -160,7 +160,8 @@ fn an_edit_in_the_second_of_the_commit_is_not_overlooked() {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap();
         // The clock of file systems is a few milliseconds behind.
-        sleep(Duration::from_secs(now.as_secs() + 1) - now + Duration::from_millis(30));
+        let rest = u64::from(1_000_000_000 - now.subsec_nanos());
+        sleep(Duration::from_nanos(rest) + Duration::from_millis(30));
     };
     let project = trained();
     until_the_next_second();
