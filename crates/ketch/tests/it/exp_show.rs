@@ -4,7 +4,7 @@ use ketch_testkit::{CommandOutput, TestProject, peer};
 use serde_json::Value;
 
 use crate::experiments::{json, trained};
-use crate::support::{commit_all, say};
+use crate::support::say;
 
 const PIPELINE: &str = "\
 metrics: [more.json]
@@ -43,6 +43,19 @@ fn asked(project: &TestProject, arguments: &[&str]) -> String {
     CommandOutput::of(command.args(arguments)).success().stdout
 }
 
+/// Commits everything, so many hours after the first commit: which of two commits of one second
+/// comes first is left to chance.
+fn commit_later(project: &TestProject, hours: u8) {
+    let date = format!("2026-01-02T{:02}:04:05+00:00", 3 + hours);
+    let _ = project.git(["add", "-A"]).success();
+    let mut commit = project.command("git");
+    commit
+        .args(["commit", "-qm", "later"])
+        .env("GIT_AUTHOR_DATE", &date)
+        .env("GIT_COMMITTER_DATE", &date);
+    let _ = CommandOutput::of(&mut commit).success();
+}
+
 /// A project with experiments of both tools on two commits, where DVC is installed.
 fn compared() -> Option<TestProject> {
     peer("dvc/bin/dvc")?;
@@ -62,13 +75,13 @@ fn compared() -> Option<TestProject> {
     project.write("data.csv", "a\n1\n");
     let _ = project.ketch(["add", "data.csv"]).success();
     let _ = project.ketch(["repro"]).success();
-    commit_all(&project);
+    commit_later(&project, 1);
     let _ = project.git(["tag", "v1"]).success();
     let _ = project
         .ketch(["exp", "run", "--temp", "-n", "early", "-S", "lr=0.5"])
         .success();
     project.write("notes.txt", "a commit");
-    commit_all(&project);
+    commit_later(&project, 2);
     let _ = project
         .ketch([
             "exp",
