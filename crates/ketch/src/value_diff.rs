@@ -72,12 +72,7 @@ pub(crate) fn compare(
     printer: &Printer,
 ) -> Result<ExitStatus, CommandError> {
     let project = open_project(settings, printer)?;
-    let from_root = |target: &String| {
-        let here = tidy(&settings.directory.join(target));
-        here.strip_prefix(project.root())
-            .map_or_else(|_| here.clone(), Utf8Path::to_owned)
-    };
-    let targets: Vec<Utf8PathBuf> = args.targets.iter().map(from_root).collect();
+    let targets = from_root(&project, &args.targets, settings);
     let found = found(&project, args, what, targets, settings)?;
     tell_unreadable(&found.unreadable, wording, printer);
     printer.json(&found.files);
@@ -90,6 +85,20 @@ pub(crate) fn compare(
         printer.note(format_args!("no {} differ", wording.plural));
     }
     Ok(ExitStatus::Success)
+}
+
+/// Targets as they lie below the root.
+pub(crate) fn from_root(
+    project: &Project,
+    targets: &[String],
+    settings: &Settings,
+) -> Vec<Utf8PathBuf> {
+    let from_root = |target: &String| {
+        let here = tidy(&settings.directory.join(target));
+        here.strip_prefix(project.root())
+            .map_or_else(|_| here.clone(), Utf8Path::to_owned)
+    };
+    targets.iter().map(from_root).collect()
 }
 
 /// By file, as seen from here, and by name.

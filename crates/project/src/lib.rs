@@ -137,7 +137,7 @@ pub use legacy::{Migrate, MigrateMode, MigrateReport, migrate_cache};
 pub use lineage::{Lineage, StageLineage, lineage};
 pub use list::{Folders, ListEntry, ListOptions, Origin, list};
 pub use merge::{MergeConflict, MergeOptions, MergeReport, install_merge_driver, merge_driver};
-pub use metrics::{Metrics, metrics};
+pub use metrics::{Metrics, RevisionMetrics, ShowMetricsOptions, metrics, show_metrics};
 pub use move_data::{MoveReport, move_data};
 pub use pipeline_view::{
     BrokenFile, Dag, DagNodes, DagOptions, DagReach, ListedStage, StageListOptions,

@@ -1,4 +1,4 @@
-//! Parameters and metrics compared by the name of `dvc`: what DVC 3.67.1 answers. Which file comes
+//! Parameters and metrics shown and compared by the name of `dvc`: what DVC 3.67.1 answers. Which file comes
 //! first and the order of JSON are left to chance there.
 
 use crate::personality::Step::{Commit, Ends, Json, Lines, Remove, Same, Write};
@@ -22,6 +22,8 @@ stages:
 
 const STORY: &[Step] = &[
     Ends("init -q"),
+    Same("metrics show"),
+    Same("metrics show -a"),
     Same("params diff"),
     Same("metrics diff --json"),
     Write("dvc.yaml", PIPELINE),
@@ -48,6 +50,11 @@ const STORY: &[Step] = &[
     Json("params diff --all --json"),
     Lines("params diff --all"),
     Lines("metrics diff --all"),
+    Lines("metrics show"),
+    Lines("metrics show -a --md"),
+    Lines("metrics show -T"),
+    Json("metrics show -aT --json"),
+    Ends("metrics show -A"),
     Write(
         "params.yaml",
         "{lr: 0.2, train: {n: [1], deep: {x: b, q: 1}}, unused: 6, dd: null, e: 1, lst: [{a: 2}], same: [2], t: true, big: 3.5e+20}\n",
@@ -87,6 +94,18 @@ const STORY: &[Step] = &[
     Same("metrics diff --targets nope.json"),
     Json("metrics diff -R --targets dir --all --json"),
     Ends("metrics diff nosuch"),
+    Lines("metrics show -a"),
+    Json("metrics show -a --json"),
+    Json("metrics show --json"),
+    Lines("metrics show --md"),
+    Lines("metrics show --precision 2"),
+    Lines("metrics show --precision 0"),
+    Same("metrics show m.json"),
+    Same("metrics show -R dir -a"),
+    Json("metrics show dir params.yaml --json"),
+    Same("metrics show nope.json"),
+    Json("--cd sub metrics show --json"),
+    Lines("--cd sub metrics show ../m.json ../dir"),
     Lines("--cd sub params diff"),
     Json("--cd sub metrics diff --json"),
     Same("--cd sub metrics diff --targets ../m.json"),
@@ -99,10 +118,14 @@ const STORY: &[Step] = &[
     Remove("dir"),
     Json("metrics diff --all --json"),
     Json("metrics diff HEAD~1 HEAD --all --json"),
+    Lines("metrics show"),
+    Json("metrics show -a --json"),
     // One broken file leaves the others known.
     Write("y.yaml", "{\n"),
     Write("extra.toml", "[t\n"),
     Lines("metrics diff"),
+    Lines("metrics show"),
+    Lines("metrics show -a"),
     Lines("params diff HEAD~1"),
     Json("params diff HEAD~1 --json"),
     Write("top.json", "{\"a\": 1}\n"),

@@ -53,7 +53,8 @@ fn json_is_data_on_standard_output() {
             .success()
             .stdout,
     );
-    assert_eq!(metrics["metrics.json"]["score"], 0.24);
+    let file = &metrics[""]["data"]["metrics.json"];
+    assert_eq!(file["data"]["score"], 0.24);
 
     project.write("rows.txt", "1\n");
     let status = parse(&project.ketch(["status", "--json"]).success().stdout);

@@ -43,6 +43,7 @@ pub use show::{
     ShownDependency, ShownOutput, SortOrder, StateData, StateError, TableColumn, TableOptions,
     show_experiments,
 };
+pub(crate) use show::{file_values, told};
 pub use sweep::parameter_sweep;
 
 use crate::{CommitId, Project, ProjectError};

@@ -213,6 +213,17 @@ fn flat(value: &Value) -> IndexMap<String, Value> {
     found
 }
 
+/// As they are shown. A value that is no mapping has no key.
+pub(crate) fn flattened(value: &Value) -> IndexMap<String, PlainValue> {
+    let found = if value.as_mapping().is_some() {
+        flat(value)
+    } else {
+        IndexMap::from([(String::new(), plain(value))])
+    };
+    let found = found.into_iter();
+    found.map(|(key, value)| (key, PlainValue(value))).collect()
+}
+
 fn plain(value: &Value) -> Value {
     match value {
         Value::Sequence(_) => Value::from(python_text(value)),

@@ -66,22 +66,34 @@ impl<'p> State<'p> {
         unreadable: &mut dyn FnMut(Option<Utf8PathBuf>, ProjectError),
     ) -> Values {
         let mut values = Values::new();
-        for (path, keys) in self.wanted(options) {
-            for file in self.expanded(&path) {
-                match self.read(&file) {
-                    Ok(document) => {
-                        let value = match (options.what, &keys) {
-                            (ComparedValues::Metrics, _) => measured(&document),
-                            (_, Some(keys)) => named(&document, keys),
-                            (_, None) => document,
-                        };
-                        values.insert(file, value);
-                    }
-                    Err(error) => unreadable(Some(file), error),
-                }
+        for (file, value) in self.read_wanted(options) {
+            match value {
+                Ok(value) => _ = values.insert(file, value),
+                Err(error) => unreadable(Some(file), error),
             }
         }
         values
+    }
+
+    /// What the wanted files say, or why that is not known.
+    pub(crate) fn read_wanted(
+        &self,
+        options: &ValueDiffOptions,
+    ) -> IndexMap<Utf8PathBuf, Result<Value, ProjectError>> {
+        let mut found = IndexMap::new();
+        for (path, keys) in self.wanted(options) {
+            for file in self.expanded(&path) {
+                let value = self
+                    .read(&file)
+                    .map(|document| match (options.what, &keys) {
+                        (ComparedValues::Metrics, _) => measured(&document),
+                        (_, Some(keys)) => named(&document, keys),
+                        (_, None) => document,
+                    });
+                found.insert(file, value);
+            }
+        }
+        found
     }
 
     fn wanted(&self, options: &ValueDiffOptions) -> Wanted {

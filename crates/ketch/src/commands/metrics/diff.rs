@@ -1,15 +1,14 @@
 //! `ketch metrics diff`
 
 use clap::Args;
-use ketch_project::{ComparedValues, Rounding};
+use ketch_project::ComparedValues;
+
+use super::{DIGITS, rounded};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
 use crate::settings::Settings;
 use crate::value_diff::{ChangeColumn, ValueDiffArgs, Wording, compare};
-
-/// Digits that DVC shows too.
-const DIGITS: usize = 5;
 
 /// Show which metrics differ between two revisions
 ///
@@ -39,16 +38,10 @@ pub(super) fn run(
         precision,
         recursive: _,
     } = args;
-    let digits = match precision {
-        // DVC takes no digits for none given.
-        0 => DIGITS,
-        // A number has no more of them.
-        many => many.min(17),
-    };
     let wording = Wording {
         column: "Metric",
         plural: "metrics",
-        rounding: Rounding::Places(digits),
+        rounding: rounded(precision),
         change: ChangeColumn::Shown { otherwise: "-" },
     };
     compare(&both, ComparedValues::Metrics, &wording, settings, printer)

@@ -4,7 +4,7 @@ mod diff;
 mod show;
 
 use clap::{Args, Subcommand};
-use ketch_project::Metrics;
+use ketch_project::{Metrics, Rounding};
 
 use crate::exit::{CommandError, ExitStatus};
 use crate::printer::Printer;
@@ -34,6 +34,18 @@ pub(super) fn run(
         MetricsCommand::Show(args) => show::run(args, settings, printer),
         MetricsCommand::Diff(args) => diff::run(args, settings, printer),
     }
+}
+
+/// Digits that DVC shows too.
+const DIGITS: usize = 5;
+
+fn rounded(precision: usize) -> Rounding {
+    Rounding::Places(match precision {
+        // DVC takes no digits for none given.
+        0 => DIGITS,
+        // A number has no more of them.
+        many => many.min(17),
+    })
 }
 
 /// Nothing where nothing was measured.

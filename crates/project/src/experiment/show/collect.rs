@@ -2,6 +2,7 @@
 
 use camino::Utf8PathBuf;
 use indexmap::{IndexMap, IndexSet};
+use ketch_dvc::yaml::Value;
 use ketch_dvc::{OutputEntry, OutputKind};
 
 use super::super::queue::{Task, TaskState, log_of, tasks_with};
@@ -238,20 +239,24 @@ impl Reader<'_> {
 }
 
 fn values(state: &State<'_>, what: ComparedValues) -> IndexMap<Utf8PathBuf, FileValues> {
-    let mut unreadable = Vec::new();
     let options = ValueDiffOptions {
         what,
         ..ValueDiffOptions::default()
     };
-    let read = state.values(&options, &mut |file, error| {
-        unreadable.extend(file.map(|file| (file, FileValues::Unreadable(told(&error)))));
-    });
-    let mut values: IndexMap<Utf8PathBuf, FileValues> = read
-        .into_iter()
-        .map(|(file, value)| (file, FileValues::Read(value)))
-        .collect();
-    values.extend(unreadable);
-    values
+    file_values(state, &options)
+}
+
+/// What the wanted files say, or why that is not known.
+pub(crate) fn file_values(
+    state: &State<'_>,
+    options: &ValueDiffOptions,
+) -> IndexMap<Utf8PathBuf, FileValues> {
+    let read = state.read_wanted(options).into_iter();
+    let shown = |value: Result<Value, ProjectError>| match value {
+        Ok(value) => FileValues::Read(value),
+        Err(error) => FileValues::Unreadable(told(&error)),
+    };
+    read.map(|(file, value)| (file, shown(value))).collect()
 }
 
 /// Whatever tells one version from another.
@@ -261,7 +266,8 @@ fn hash(entry: &OutputEntry) -> Option<String> {
         .or_else(|| entry.checksum.clone())
 }
 
-fn told(error: &ProjectError) -> StateError {
+/// As it is shown.
+pub(crate) fn told(error: &ProjectError) -> StateError {
     let kind = match error {
         ProjectError::Io(error) if error.kind() == std::io::ErrorKind::NotFound => {
             "FileNotFoundError"

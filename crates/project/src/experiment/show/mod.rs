@@ -9,8 +9,11 @@ use ketch_dvc::yaml::Value;
 use serde::{Serialize, Serializer};
 
 use super::queue::{Task, TaskState};
+use crate::PlainValue;
+use crate::value_diff::flattened;
 
 pub use collect::show_experiments;
+pub(crate) use collect::{file_values, told};
 pub use table::{
     ColumnKind, ExperimentTable, FirstColumns, RowKind, SortOrder, TableColumn, TableOptions,
 };
@@ -169,6 +172,17 @@ impl Executor {
 impl Serialize for CommitTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.written)
+    }
+}
+
+impl FileValues {
+    /// The values by their dotted keys, the key of one that is alone being empty; none of what is
+    /// not known.
+    pub fn flattened(&self) -> IndexMap<String, PlainValue> {
+        match self {
+            Self::Read(value) => flattened(value),
+            Self::Unreadable(_) => IndexMap::new(),
+        }
     }
 }
 
