@@ -28,6 +28,7 @@ mod help;
 mod import;
 mod imports_beside_dvc;
 mod kill_data;
+mod kill_repro;
 mod layering;
 mod lock_contention;
 mod merge_driver;

@@ -133,7 +133,7 @@ pub(super) fn nothing(_: &Scene) {}
     clippy::disallowed_methods,
     reason = "how whoever runs the tests chooses how much"
 )]
-pub(super) fn number_from(variable: &str, otherwise: u64) -> u64 {
+pub(crate) fn number_from(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable)
         .ok()
         .and_then(|text| text.parse().ok())
@@ -141,10 +141,10 @@ pub(super) fn number_from(variable: &str, otherwise: u64) -> u64 {
 }
 
 /// Numbers from 0 below 1 that follow from a seed (splitmix64).
-pub(super) struct Random(pub(super) u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> f64 {
+    pub(crate) fn next(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -154,7 +154,7 @@ impl Random {
 }
 
 /// Says on failure how to see it again.
-pub(super) struct Told<'a>(pub(super) &'a str, pub(super) u64, pub(super) usize);
+pub(crate) struct Told<'a>(pub(crate) &'a str, pub(crate) u64, pub(crate) usize);
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {

@@ -6,7 +6,7 @@
 
 mod content;
 mod imports;
-mod kills;
+pub(crate) mod kills;
 mod local;
 mod remotes;
 mod scene;
