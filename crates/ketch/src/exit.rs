@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use ketch_control::ControlError;
 use ketch_dvc::FormatError;
-use ketch_project::{ExecutorError, ImportError, ProjectError};
+use ketch_project::{ExecutorError, ImportError, ProjectError, VerifyError};
 use ketch_server::ServerError;
 use ketch_serving::ServingError;
 use ketch_store::StoreError;
@@ -467,7 +467,8 @@ fn of_project(error: &ProjectError) -> ExitStatus {
             | ExecutorError::Call { .. }
             | ExecutorError::Silent { .. }
             | ExecutorError::Attempts { .. },
-        ) => ExitStatus::System,
+        )
+        | ProjectError::Verify(VerifyError::NoSshKeygen { .. }) => ExitStatus::System,
         _ => ExitStatus::Failure,
     }
 }

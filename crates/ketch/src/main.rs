@@ -26,6 +26,7 @@ mod table;
 mod targets;
 mod up;
 mod value_diff;
+mod verifier;
 mod workspace;
 
 use std::ffi::OsString;

@@ -6,7 +6,7 @@ use std::io::{BufWriter, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 use ketch_project::{ChangedFile, DiffOptions, Project, changed_files};
 use ketch_store::Reporter;
-use ketch_table::{DiffSide, RowDiff, RowDiffOptions, row_diff};
+use ketch_table::{DiffSide, RowDiff, RowDiffOptions, TableError, row_diff};
 use serde::Serialize;
 
 use crate::exit::CommandError;
@@ -28,6 +28,22 @@ pub(crate) struct RowComparison {
     pub(crate) output: Option<Utf8PathBuf>,
     /// The folder for what does not fit into memory.
     pub(crate) temporary: Utf8PathBuf,
+}
+
+impl RowComparison {
+    /// Of these two.
+    fn of<'a>(&'a self, before: DiffSide<'a>, after: DiffSide<'a>) -> RowDiffOptions<'a> {
+        RowDiffOptions {
+            before,
+            after,
+            key: &self.key,
+            ignore: &self.ignore,
+            tolerance: self.tolerance,
+            sample: self.sample,
+            memory_budget: MEMORY_BUDGET,
+            temporary: &self.temporary,
+        }
+    }
 }
 
 /// The tables that differ.
@@ -61,7 +77,7 @@ pub(crate) fn of_project(
         let file = Utf8Path::new(target);
         let is_data = !target.contains(':') && file.extension().is_some_and(|end| end != "dvc");
         if is_data && project.root().join(file).is_file() && !is_table(file) {
-            return Err(ketch_table::TableError::UnknownFormat { path: file.into() }.into());
+            return Err(TableError::UnknownFormat { path: file.into() }.into());
         }
     }
     let tables = compare(&found.modified, comparison)?;
@@ -106,6 +122,17 @@ pub(crate) fn of_files(
     })
 }
 
+/// Compares two contents of one table, wherever they are.
+pub(crate) fn of_one(
+    name: &Utf8Path,
+    before: &Utf8Path,
+    after: &Utf8Path,
+    comparison: &RowComparison,
+) -> Result<RowDiff, TableError> {
+    let [before, after] = [before, after].map(|path| DiffSide { path, name });
+    row_diff(&comparison.of(before, after), None)
+}
+
 fn compare(
     files: &[ChangedFile],
     comparison: &RowComparison,
@@ -141,16 +168,7 @@ fn compare_one(
     output: &mut Output,
 ) -> Result<RowDiff, CommandError> {
     fs_err::create_dir_all(&comparison.temporary)?;
-    let options = RowDiffOptions {
-        before,
-        after,
-        key: &comparison.key,
-        ignore: &comparison.ignore,
-        tolerance: comparison.tolerance,
-        sample: comparison.sample,
-        memory_budget: MEMORY_BUDGET,
-        temporary: &comparison.temporary,
-    };
+    let options = comparison.of(before, after);
     let Some(file) = &mut output.file else {
         return Ok(row_diff(&options, None)?);
     };
@@ -163,7 +181,8 @@ fn compare_one(
     Ok(row_diff(&options, Some(&mut lines))?)
 }
 
-fn is_table(path: &Utf8Path) -> bool {
+/// Whether its ending is that of a table.
+pub(crate) fn is_table(path: &Utf8Path) -> bool {
     path.extension()
         .is_some_and(|end| ENDINGS.iter().any(|known| end.eq_ignore_ascii_case(known)))
 }

@@ -283,6 +283,10 @@ pub enum ProjectError {
     #[error(transparent)]
     Executor(#[from] crate::ExecutorError),
 
+    /// Verifying results.
+    #[error(transparent)]
+    Verify(#[from] crate::VerifyError),
+
     /// A stage that cannot be written as it was asked for.
     #[error(transparent)]
     NewStage(#[from] crate::NewStageError),
@@ -316,6 +320,7 @@ impl ProjectError {
             Self::Import(error) => return error.hint(),
             Self::NewStage(error) => error.hint(),
             Self::Executor(error) => return error.hint(),
+            Self::Verify(error) => return error.hint(),
             Self::Config { hint, .. } => return hint.clone(),
             Self::NotAProject { .. } => "make one with `ketch init`".to_owned(),
             Self::NotAGitRepository { .. } => {

@@ -69,6 +69,7 @@ mod trash;
 mod tree;
 mod unprotect;
 mod value_diff;
+mod verify;
 mod versioned;
 mod worktree;
 
@@ -84,7 +85,8 @@ pub use commit::{CommitOptions, CommitPaths, commit, set_params};
 pub use config::{
     Beats, ConfigWarning, EnvironmentConfig, ExecutorConfig, GateConfig, Goal, LifecycleConfig,
     MetricConfig, ModelConfig, MonitorConfig, PipelineConfig, ProjectConfig, RemoteConfig,
-    RemoteLayout, RetrainConfig, RolloutConfig, RowWindow, SlurmAsks, SlurmConfig,
+    RemoteLayout, RetrainConfig, RolloutConfig, RowWindow, SlurmAsks, SlurmConfig, VerifiedTable,
+    VerifyConfig,
 };
 pub use data_status::{DataChanges, DataStatusOptions, DataStatusReport, Strangers, data_status};
 pub use destroy::{Destruction, destroy};
@@ -166,5 +168,12 @@ pub use unprotect::unprotect;
 pub use value_diff::{
     ComparedValues, PlainValue, Rounding, UnchangedValues, UnreadableValues, ValueChange,
     ValueDiff, ValueDiffOptions, value_diff,
+};
+pub use verify::{
+    Cause, CauseKind, CheckStatementOptions, CheckedStatement, Diagnosis, DifferentRows,
+    DifferentValue, EnvironmentOrigin, OutputDifference, OutputOutcome, StatementSigner,
+    UsedEnvironment, Verdict, VerifiedOutput, VerifiedStage, Verifier, VerifyData,
+    VerifyEnvironment, VerifyError, VerifyOptions, VerifyOutcome, VerifyReport, VerifyRuns,
+    check_statement, sign_statement, statement, verify, write_statement,
 };
 pub use worktree::{Worktree, create_worktree, remove_worktree};

@@ -51,6 +51,7 @@ mod transfer;
 mod unprotect;
 mod up;
 mod update;
+mod verify;
 mod version;
 mod why;
 
@@ -103,6 +104,7 @@ pub(crate) enum Command {
     Dag(dag::DagArgs),
     Repro(repro::ReproArgs),
     Env(env::EnvArgs),
+    Verify(verify::VerifyArgs),
     #[command(visible_alias = "experiments")]
     Exp(exp::ExpArgs),
     Queue(queue::QueueArgs),
@@ -174,6 +176,7 @@ pub(crate) fn run(
         Command::Dag(args) => dag::run(args, settings, printer),
         Command::Repro(args) => repro::run(args, settings, printer),
         Command::Env(args) => env::run(args, settings, printer),
+        Command::Verify(args) => verify::run(args, settings, printer),
         Command::Exp(args) => exp::run(args, settings, printer),
         Command::Queue(args) => queue::run(args, settings, printer),
         Command::Status(args) => status::run(&args, settings, printer),

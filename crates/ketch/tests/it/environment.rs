@@ -20,14 +20,14 @@ fn virtual_environment(project: &TestProject, folder: &str) -> Option<()> {
 }
 
 /// Runs the Python of a virtual environment.
-fn python(project: &TestProject, folder: &str, code: &str) -> String {
+pub(crate) fn python(project: &TestProject, folder: &str, code: &str) -> String {
     let program = project.path(folder).join("bin/python");
     let output = CommandOutput::of(project.command(program).args(["-c", code])).success();
     output.stdout.trim().to_owned()
 }
 
 /// Puts a package into a virtual environment as pip would.
-fn install(project: &TestProject, folder: &str, name: &str, version: &str) {
+pub(crate) fn install(project: &TestProject, folder: &str, name: &str, version: &str) {
     let site = python(
         project,
         folder,

@@ -49,6 +49,7 @@ mod support;
 mod sweep;
 mod transfer;
 mod up;
+mod verify;
 mod web_remote;
 
 #[test]

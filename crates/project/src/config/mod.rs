@@ -6,6 +6,7 @@ mod pipeline;
 mod reader;
 mod remote;
 mod settings;
+mod verify;
 
 pub use executor::{ExecutorConfig, SlurmAsks, SlurmConfig};
 pub use model::{
@@ -15,3 +16,4 @@ pub use model::{
 pub use pipeline::PipelineConfig;
 pub use remote::{RemoteConfig, RemoteLayout};
 pub use settings::{ConfigWarning, EnvironmentConfig, LifecycleConfig, ProjectConfig};
+pub use verify::{VerifiedTable, VerifyConfig};

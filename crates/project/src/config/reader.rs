@@ -193,24 +193,28 @@ impl<'d, 'i> TableReader<'d, 'i> {
         accepts: fn(f64) -> bool,
     ) -> Result<Option<f64>, ProjectError> {
         let name = self.dotted(key);
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        let number = match value.get_ref() {
-            DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
-                .ok()
-                .map(|whole| whole as f64),
-            other => return Err(wrong_type(document, value, &name, "a number", other)),
-        };
-        match number.filter(|number| accepts(*number)) {
-            Some(number) => Ok(Some(number)),
-            None => Err(document.error(
-                value.span().start,
-                format!("`{name}` must be {wanted}"),
-                None,
-            )),
-        }
+        self.value(key)
+            .map(|value| number_of(document, value, &name, wanted, accepts))
+            .transpose()
+    }
+
+    /// The table under `key` with such a number for every name.
+    pub(super) fn number_of_each(
+        &mut self,
+        document: &Document<'_>,
+        key: &'static str,
+        wanted: &str,
+        accepts: fn(f64) -> bool,
+    ) -> Result<BTreeMap<String, f64>, ProjectError> {
+        let inner = self.table(document, key)?;
+        let entries = inner.table.into_iter().flat_map(DeTable::iter);
+        entries
+            .map(|(name, value)| {
+                let name = name.get_ref();
+                let number = number_of(document, value, &inner.dotted(name), wanted, accepts)?;
+                Ok((name.to_string(), number))
+            })
+            .collect()
     }
 
     pub(super) fn count(
@@ -374,6 +378,26 @@ fn string_of(
         DeValue::String(text) => Ok(text.to_string()),
         other => Err(wrong_type(document, value, name, "text", other)),
     }
+}
+
+fn number_of(
+    document: &Document<'_>,
+    value: &Spanned<DeValue<'_>>,
+    name: &str,
+    wanted: &str,
+    accepts: fn(f64) -> bool,
+) -> Result<f64, ProjectError> {
+    let number = match value.get_ref() {
+        DeValue::Float(float) => float.as_str().parse().ok(),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix())
+            .ok()
+            .map(|whole| whole as f64),
+        other => return Err(wrong_type(document, value, name, "a number", other)),
+    };
+    number.filter(|number| accepts(*number)).ok_or_else(|| {
+        let message = format!("`{name}` must be {wanted}");
+        document.error(value.span().start, message, None)
+    })
 }
 
 fn count_of(

@@ -4,7 +4,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 use super::reader::{Document, TableReader};
-use super::{ExecutorConfig, ModelConfig, PipelineConfig, RemoteConfig};
+use super::{ExecutorConfig, ModelConfig, PipelineConfig, RemoteConfig, VerifyConfig};
 use crate::ProjectError;
 
 /// The content of `ketch.toml`. Every table is optional.
@@ -18,6 +18,8 @@ pub struct ProjectConfig {
     pub pipeline: PipelineConfig,
     /// `[executor]`
     pub executor: ExecutorConfig,
+    /// `[verify]`
+    pub verify: VerifyConfig,
     /// `[model.NAME]`, by name
     pub model: IndexMap<String, ModelConfig>,
     /// `[remote.NAME]`, by name
@@ -85,6 +87,7 @@ impl Default for ProjectConfig {
             environment: EnvironmentConfig::default(),
             pipeline: PipelineConfig::default(),
             executor: ExecutorConfig::default(),
+            verify: VerifyConfig::default(),
             model: IndexMap::new(),
             remote: IndexMap::new(),
             warnings: Vec::new(),
@@ -130,6 +133,9 @@ impl ProjectConfig {
         let reader = top.table(&document, "executor")?;
         let executor = ExecutorConfig::read(reader, &mut document)?;
 
+        let reader = top.table(&document, "verify")?;
+        let verify = VerifyConfig::read(reader, &mut document)?;
+
         let mut model = IndexMap::new();
         for (name, reader) in top.tables(&document, "model")? {
             model.insert(name, ModelConfig::read(reader, &mut document)?);
@@ -144,6 +150,7 @@ impl ProjectConfig {
             environment,
             pipeline,
             executor,
+            verify,
             model,
             remote,
             warnings: document.warnings,

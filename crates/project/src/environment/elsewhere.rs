@@ -37,6 +37,19 @@ pub fn made_elsewhere(
     of_stages(project, &makers, &index, &surveyor, index.stages.iter())
 }
 
+/// From the environment of this id, whose document is in the work tree of `recorded`, to what a
+/// command in the project's root would run in here.
+pub(crate) fn differences_here(
+    project: &Project,
+    circumstances: &Circumstances,
+    recorded: &Project,
+    id: &EnvironmentId,
+) -> Result<Vec<Difference>, ProjectError> {
+    let here = Surveyor::new(project, circumstances, &[]).here()?;
+    let made = document(recorded, id, None)?;
+    Ok(differences(&made, &here.environment()?))
+}
+
 /// [`made_elsewhere`], of these stages.
 pub(crate) fn of_stages<'a>(
     project: &Project,

@@ -118,7 +118,7 @@ impl Makers {
     }
 
     /// What made the result that `dvc.lock` has of a stage; empty if that is not known.
-    pub(super) fn of(&self, stage: &Stage, index: &Index) -> BTreeSet<EnvironmentId> {
+    pub(crate) fn of(&self, stage: &Stage, index: &Index) -> BTreeSet<EnvironmentId> {
         let Some(result) = index.recorded(stage).filter(|_| !self.is_empty()) else {
             return BTreeSet::new();
         };

@@ -42,6 +42,6 @@ pub use select::{
     EnvironmentComparison, EnvironmentDiffOptions, EnvironmentDiffReport, diff_environments,
 };
 
-pub(crate) use elsewhere::of_stages as elsewhere_of_stages;
+pub(crate) use elsewhere::{differences_here, of_stages as elsewhere_of_stages};
 pub(crate) use makers::{DOCUMENTS, Makers};
 pub(crate) use present::{Captured, Surveyor};

@@ -132,10 +132,10 @@ fn start(
         .process_group(0)
         .env("DVC_ROOT", task.project.root())
         .env("DVC_STAGE", &task.stage.address);
-    if let Some(environment) = task.project.virtual_environment() {
+    if let Some(environment) = &task.virtual_environment {
         launcher
             .arg(environment.join("bin"))
-            .env("VIRTUAL_ENV", &environment)
+            .env("VIRTUAL_ENV", environment)
             .env_remove("PYTHONHOME");
     }
     launcher.envs(task.variables.iter().map(|(name, value)| (name, value)));

@@ -10,7 +10,7 @@ mod local;
 mod slurm;
 mod transcript;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use ketch_dvc::StageLock;
 use serde::Serialize;
 
@@ -66,6 +66,8 @@ pub(crate) struct Task<'a> {
     /// Its command, parameters and dependencies, hashed.
     pub(crate) inputs: &'a StageLock,
     pub(crate) variables: &'a [(String, String)],
+    /// Whose programs come first.
+    pub(crate) virtual_environment: Option<Utf8PathBuf>,
     /// The whole path of the log; made anew.
     pub(crate) log: &'a Utf8Path,
     pub(crate) reporter: &'a dyn ReproReporter,

@@ -43,6 +43,8 @@ pub struct ReproOptions {
     pub saving: Saving,
     /// Variables added to the environment of the commands.
     pub environment: Vec<(String, String)>,
+    /// The Python virtual environments of stages, by their address, where it is not the project's.
+    pub virtual_environments: BTreeMap<String, Utf8PathBuf>,
     /// What the process was started with: then each stage that runs is recorded with what it ran in.
     pub circumstances: Option<Circumstances>,
     /// Where the logs of the stages go; `.ketch/logs` if not given.

@@ -64,6 +64,12 @@ impl<'a> Prepared<'a> {
             stage,
             inputs: &self.inspection.now,
             variables: &job.options.environment,
+            virtual_environment: job
+                .options
+                .virtual_environments
+                .get(&stage.address)
+                .cloned()
+                .or_else(|| job.project.virtual_environment()),
             log: &self.log,
             reporter: job.reporter,
         })

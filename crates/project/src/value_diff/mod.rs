@@ -251,6 +251,11 @@ fn difference(old: &Value, new: &Value) -> Option<Value> {
 }
 
 impl PlainValue {
+    /// As a number, none where it is no number.
+    pub(crate) fn number(&self) -> Option<f64> {
+        self.0.as_f64()
+    }
+
     /// As Python writes it, none where there is no value.
     pub fn shown(&self, rounding: Rounding) -> Option<String> {
         match (&self.0, rounding) {

@@ -32,7 +32,7 @@ pub(super) fn text(task: &Task<'_>, attempt: &Attempt, directory: &Utf8Path) -> 
         stage_quoted = quoted(&task.stage.address),
     );
     let mut programs = String::new();
-    if let Some(environment) = task.project.virtual_environment() {
+    if let Some(environment) = &task.virtual_environment {
         programs = environment.join("bin").into_string();
         let place = quoted(environment.as_str());
         // A `String` takes everything.
