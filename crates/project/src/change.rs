@@ -114,6 +114,13 @@ pub(crate) struct Inspection {
     pub(crate) unsaved: Vec<String>,
 }
 
+impl Inspection {
+    /// Whether all is as it was, and nothing at all is to be done.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.changes.is_empty() && self.restorable.is_empty() && self.unsaved.is_empty()
+    }
+}
+
 /// Compares a stage with its record.
 pub(crate) fn inspect(
     project: &Project,

@@ -40,6 +40,8 @@ struct List {
 /// What this very process holds. In a container every start may have the same process id, so an
 /// entry with our id that is not in here was left behind by somebody before us.
 static HELD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// The bytes of a list of nothing, `{}`.
+const EMPTY: u64 = 2;
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl PathLock {
@@ -78,6 +80,30 @@ impl PathLock {
             Ok(())
         })?;
         Ok(lock)
+    }
+}
+
+impl PathLock {
+    /// Fails if somebody is at work on paths that are to be read or written, as
+    /// [`acquire`](Self::acquire) does, and lists nothing.
+    ///
+    /// That is enough for who holds the lock of the repository until it is done: nobody begins
+    /// meanwhile.
+    pub fn refuse_in_use(
+        dvc_directory: &Utf8Path,
+        read: &[Utf8PathBuf],
+        write: &[Utf8PathBuf],
+    ) -> Result<(), StoreError> {
+        let directory = dvc_directory.join("tmp");
+        let path = directory.join("rwlock");
+        // Who lists something holds the lock of the repository, so an empty list stays empty.
+        if fs_err::metadata(&path).is_ok_and(|found| found.len() <= EMPTY) {
+            return Ok(());
+        }
+        let _guard = RepoLock::on(directory.join("rwlock.lock"))?;
+        let mut list = load(&path)?;
+        list.drop_dead();
+        list.refuse_overlaps(&path, read, write)
     }
 }
 
@@ -140,20 +166,25 @@ impl List {
     }
 }
 
+/// What is listed; nothing where there is no list.
+fn load(path: &Utf8Path) -> Result<List, StoreError> {
+    match fs_err::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| StoreError::LockList {
+            path: path.to_owned(),
+            source,
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(List::default()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn edit(
     directory: &Utf8Path,
     change: impl FnOnce(&mut List, &Utf8Path) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let path = directory.join("rwlock");
     let _guard = RepoLock::on(directory.join("rwlock.lock"))?;
-    let mut list = match fs_err::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| StoreError::LockList {
-            path: path.clone(),
-            source,
-        })?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => List::default(),
-        Err(error) => return Err(error.into()),
-    };
+    let mut list = load(&path)?;
     change(&mut list, &path)?;
     let bytes = serde_json::to_vec(&list).map_err(|source| StoreError::LockList {
         path: path.clone(),
@@ -191,6 +222,7 @@ mod tests {
     fn readers_share_and_writers_do_not() {
         let guard = tempfile::tempdir().unwrap();
         let dvc = Utf8Path::from_path(guard.path()).unwrap();
+        PathLock::refuse_in_use(dvc, &paths(&["/p/in"]), &paths(&["/p/out"])).unwrap();
         let first = PathLock::acquire(dvc, "one", &paths(&["/p/in"]), &paths(&["/p/out"])).unwrap();
         let second =
             PathLock::acquire(dvc, "two", &paths(&["/p/in"]), &paths(&["/p/other"])).unwrap();
@@ -228,6 +260,9 @@ mod tests {
 
         let alive = "{\"write\": {\"/p/a\": {\"pid\": 1, \"cmd\": \"dvc repro\"}}}";
         fs_err::write(dvc.join("tmp/rwlock"), alive).unwrap();
+        let refused = PathLock::refuse_in_use(dvc, &paths(&["/p/a/b"]), &[]).unwrap_err();
+        assert!(matches!(refused, StoreError::Busy { .. }), "{refused}");
+        PathLock::refuse_in_use(dvc, &paths(&["/p/b"]), &paths(&["/p/c"])).unwrap();
         let error = PathLock::acquire(dvc, "x", &[], &paths(&["/p/a"])).unwrap_err();
         assert_eq!(
             error.to_string(),

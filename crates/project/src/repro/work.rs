@@ -139,9 +139,21 @@ impl<'a> Work<'a> {
         later: &[&str],
         lock: &mut Option<RepoLock>,
     ) -> Result<Begun<'a>, ProjectError> {
-        let in_use = self.claim_paths()?;
+        let mut in_use = None;
+        if self.job.options.pull.is_some() {
+            in_use = Some(self.claim_paths()?);
+        } else {
+            self.refuse_paths_in_use()?;
+        }
         self.fetch_tracked_dependencies()?;
         let mut inspection = self.inspect()?;
+        if inspection.is_settled() {
+            return self.keep(&inspection);
+        }
+        let in_use = match in_use {
+            Some(in_use) => in_use,
+            None => self.claim_paths()?,
+        };
         if self.is_only_missing(&inspection, made)
             && let Some(from) = &self.job.options.pull
             && self.pull(from, vec![self.stage.address.clone()], lock)?
@@ -292,12 +304,23 @@ impl<'a> Work<'a> {
     /// Keeps a run of the same or a neighbouring stage by somebody else away: the project's lock
     /// is free while commands run.
     fn claim_paths(&self) -> Result<PathLock, ProjectError> {
-        let stage = self.stage;
-        let read: Vec<Utf8PathBuf> = stage.local_deps().collect();
-        let write: Vec<Utf8PathBuf> = stage.outputs().map(|(_, path)| path).collect();
-        let command = format!("ketch repro {}", stage.address);
+        let (read, write) = self.paths();
+        let command = format!("ketch repro {}", self.stage.address);
         let directory = self.job.project.root().join(".dvc");
         Ok(PathLock::acquire(&directory, &command, &read, &write)?)
+    }
+
+    /// The same for as long as the project's lock is held.
+    fn refuse_paths_in_use(&self) -> Result<(), ProjectError> {
+        let (read, write) = self.paths();
+        let directory = self.job.project.root().join(".dvc");
+        Ok(PathLock::refuse_in_use(&directory, &read, &write)?)
+    }
+
+    /// What it reads and what it writes.
+    fn paths(&self) -> (Vec<Utf8PathBuf>, Vec<Utf8PathBuf>) {
+        let write = self.stage.outputs().map(|(_, path)| path);
+        (self.stage.local_deps().collect(), write.collect())
     }
 
     fn inspect(&self) -> Result<Inspection, ProjectError> {

@@ -21,7 +21,7 @@ pub(super) fn report(printer: &Printer, report: &VerifyReport) {
                 printer.note(format_args!("{stages}: ran in the environment here"));
             }
             EnvironmentOrigin::NotRecorded => printer.note(format_args!(
-                "{stages}: ran in the environment here, as none with an interpreter is recorded"
+                "{stages}: ran in the environment here: the commit records none with an interpreter (`.ketch-environments`)"
             )),
         }
     }
